@@ -1,0 +1,54 @@
+"""What a person sees: sentences on stderr, results on stdout, no control character of a model's text on either."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def say(message: object) -> None:
+    """Print a sentence for a person to stderr."""
+    print(clean(str(message)), file=sys.stderr, flush=True)
+
+
+def clean(text: str) -> str:
+    """Return ``text`` with control and direction-changing characters shown as their escapes; newlines and tabs stay."""
+    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def print_json(value: object) -> None:
+    """Print one JSON value to stdout; 64-bit keys must be strings already."""
+    import orjson
+
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
+    """Print a table to stdout; null cells show as ``-``, numbers are right-aligned."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    kept = [list(row) for row in rows]
+    table = Table(title=Text(title) if title else None, title_justify="left")
+    for place, name in enumerate(columns):
+        values = [row[place] for row in kept]
+        is_number = any(isinstance(v, (int, float)) for v in values)
+        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
+    for row in kept:
+        table.add_row(*(Text(clean(_cell(value))) for value in row))
+    Console(soft_wrap=False).print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

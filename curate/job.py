@@ -1,0 +1,152 @@
+"""Job files: TOML sections -> calls of verbs.
+
+    # curate run jobs/gsm8k.toml
+    [dataset]
+    path = "runs/gsm8k"
+    [verify]
+    verifier = "gsm8k"
+    [reweight.unlikely]          # a named section is a variant of that name
+    recipe = "unlikely_grpo"
+    beta_rank = 0.25             # keys that are no option of the verb are parameters of the recipe
+
+No inheritance, no interpolation; paths are relative to the working directory; unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+import inspect
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import orjson
+from pydantic import BeforeValidator, ConfigDict, ValidationError, create_model
+
+from curate.console import say
+from curate.errors import ConfigError
+from curate.verbs import VERBS
+
+DATASET_OPTIONS = ("dataset", "to")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One section of a job, checked: the verb and its arguments."""
+
+    title: str
+    verb: Callable[..., Any]
+    arguments: dict[str, Any]
+
+    def run(self) -> None:
+        say(f"[{self.title}]")
+        self.verb(**self.arguments)
+
+
+def read_job(path: Path, settings: list[str]) -> dict[str, Any]:
+    """Return the job's sections with ``SECTION.KEY=VALUE`` settings applied; raises ConfigError."""
+    try:
+        job = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"there is no job file {path}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise ConfigError(f"{path} is no TOML file: {error}") from error
+    for setting in settings:
+        _apply(job, setting, path)
+    return job
+
+
+def _apply(job: dict[str, Any], setting: str, path: Path) -> None:
+    name, value = split_setting(setting)
+    *sections, key = name.split(".")
+    place = job
+    for section in sections:
+        if not isinstance(place.get(section), dict):
+            raise ConfigError(f"--set {setting}: {path} has no section [{'.'.join(sections)}]")
+        place = place[section]
+    if not sections:
+        raise ConfigError(f"--set {setting}: name the section too, as in --set import.path=FILE")
+    place[key] = value
+
+
+def split_setting(setting: str) -> tuple[str, Any]:
+    """Return name and value of ``NAME=VALUE``; the value is read as TOML, and is text where it is none."""
+    name, equals, text = setting.partition("=")
+    if not equals or not name.strip():
+        raise ConfigError(f"--set {setting}: write it as NAME=VALUE")
+    try:
+        return name.strip(), tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return name.strip(), text
+
+
+def steps(path: Path, job: dict[str, Any]) -> list[Step]:
+    """Return the job's steps in pipeline order, every section checked before anything runs."""
+    known = ["dataset", *(name for name in VERBS if name != "run")]
+    for section in job:
+        if section not in known:
+            raise ConfigError(f"{path}: unknown section [{section}]{_hint(section, known)}; known: {', '.join(known)}")
+    folder = job.get("dataset", {}).get("path")
+    if not isinstance(folder, str):
+        raise ConfigError(f"{path}: section [dataset] must give path, the folder of the dataset")
+    found = []
+    for name, verb in VERBS.items():
+        for title, section in _sections(path, name, job.get(name)):
+            found.append(Step(title, verb, _arguments(f"{path} [{title}]", verb, section, folder)))
+    return found
+
+
+def _sections(path: Path, name: str, section: Any) -> list[tuple[str, dict[str, Any]]]:
+    if section is None:
+        return []
+    if not isinstance(section, dict):
+        raise ConfigError(f"{path}: {name} must be a section, [{name}]")
+    if section and all(isinstance(value, dict) for value in section.values()):
+        takes_name = "as_" in inspect.signature(VERBS[name]).parameters
+        return [(f"{name}.{n}", {**({"as": n} if takes_name else {}), **value}) for n, value in section.items()]
+    return [(name, section)]
+
+
+def _arguments(where: str, verb: Callable[..., Any], section: dict[str, Any], folder: str) -> dict[str, Any]:
+    parameters = inspect.signature(verb).parameters
+    hints = get_type_hints(verb, include_extras=True)
+    names = {parameter.rstrip("_"): parameter for parameter in parameters}
+    given = {option: folder for option in DATASET_OPTIONS if option in parameters} | section
+    if "set_" in parameters:
+        extra = [f"{key}={orjson.dumps(value).decode()}" for key, value in given.items() if key not in names]
+        given = {key: value for key, value in given.items() if key in names} | {"set": extra}
+    fields = {
+        name: (_field_type(hints[parameter]), ... if (default := parameters[parameter].default) is inspect.Parameter.empty else default)
+        for name, parameter in names.items()
+    }
+    model: Any = create_model("Section", __config__=ConfigDict(extra="forbid"), **fields)  # type: ignore[call-overload]
+    try:
+        checked = model(**given)
+    except ValidationError as error:
+        problems = "; ".join(_problem(detail, list(names)) for detail in error.errors())
+        raise ConfigError(f"{where}: {problems}") from None
+    return {parameter: getattr(checked, name) for name, parameter in names.items()}
+
+
+def _field_type(hint: Any) -> Any:
+    """Return the type of a job key: one value may stand for a list of one."""
+    plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    is_list = get_origin(plain) is list or any(get_origin(option) is list for option in get_args(plain))
+    wrap = BeforeValidator(lambda value: value if value is None or isinstance(value, list) else [value])
+    return Annotated[plain, wrap] if is_list else plain
+
+
+def _problem(detail: Any, names: list[str]) -> str:
+    key = ".".join(str(place) for place in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"unknown key {key}{_hint(key, names)}; known: {', '.join(names)}"
+    if detail["type"] == "missing":
+        return f"{key} is missing"
+    return f"{key}: {detail['msg']}, got {detail['input']!r}"
+
+
+def _hint(word: str, known: list[str]) -> str:
+    close = get_close_matches(word, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,75 @@
+"""SQL over a dataset: every table is a view, a variant's name a column of it.
+
+Works without polars and torch, so that ``curate sql`` answers at once.
+"""
+
+from __future__ import annotations
+
+from glob import escape
+from pathlib import Path
+
+import duckdb
+
+from curate.contracts import contract
+from curate.dataset import VARIANT_KEYS, Dataset, TableRef
+from curate.errors import ConfigError
+
+
+def quoted(text: str) -> str:
+    """Return ``text`` as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def view_sql(dataset: Dataset, table: str) -> str:
+    """Return the CREATE VIEW statement of one table, with absolute paths."""
+    folder = dataset.root.resolve() / table
+    key = VARIANT_KEYS.get(table)
+    pattern = quoted(escape(str(folder)) + ("/*/*.parquet" if key else "/*.parquet"))
+    if not any(folder.glob("*/*.parquet" if key else "*.parquet")):
+        columns = [f"NULL::{c.type} AS {c.name}" for c in contract(table).columns]
+        columns += [f"NULL::VARCHAR AS {key}"] if key else []
+        return f"CREATE VIEW {table} AS SELECT {', '.join(columns)} WHERE false"  # noqa: S608
+    hive = f", hive_partitioning = true, hive_types = {{'{key}': VARCHAR}}" if key else ", hive_partitioning = false"
+    return f"CREATE VIEW {table} AS SELECT * FROM read_parquet({pattern}{hive})"  # noqa: S608
+
+
+def connect(dataset: Dataset, database: str = ":memory:") -> duckdb.DuckDBPyConnection:
+    """Return a DuckDB connection with a view for every table that the dataset has."""
+    connection = duckdb.connect(database)
+    for table in tables(dataset):
+        connection.execute(view_sql(dataset, table))
+    return connection
+
+
+def tables(dataset: Dataset) -> list[str]:
+    """Return the tables that have a folder, in pipeline order."""
+    return list(dict.fromkeys(ref.table for ref in dataset.refs()))
+
+
+def write_database(dataset: Dataset, path: Path) -> None:
+    """Write a DuckDB file that holds the views; raises ConfigError where the file exists already."""
+    if path.exists():
+        raise ConfigError(f"{path} exists already: give another --db path, or delete it")
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path.parent} is not a folder: make it, or give another --db path")
+    connect(dataset, str(path)).close()
+
+
+def run_query(connection: duckdb.DuckDBPyConnection, dataset: Dataset, query: str) -> duckdb.DuckDBPyRelation | None:
+    """Run one query; raises ConfigError with DuckDB's own words and the tables there are."""
+    try:
+        return connection.sql(query)
+    except duckdb.Error as error:
+        names = ", ".join(tables(dataset))
+        raise ConfigError(f"{error}\nTables of {dataset.root}: {names}") from error
+
+
+def group_violations(dataset: Dataset, ref: TableRef, query: str) -> list[tuple[object, ...]]:
+    """Run a rule over all parts of one table, named ``part`` in the query with the column ``filename``."""
+    pattern = quoted(escape(str(dataset.folder(ref).resolve())) + "/*.parquet")
+    connection = duckdb.connect()
+    try:
+        source = f"WITH part AS (SELECT * FROM read_parquet({pattern}, filename = true, hive_partitioning = false)) "
+        return connection.execute(source + query).fetchall()
+    finally:
+        connection.close()

@@ -1,0 +1,94 @@
+"""The state of each part: done, pending (every input is there), waiting (one is missing) or stale (one has changed)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from curate.dataset import Dataset, TableRef, parse_ref
+from curate.jobrecord import read_record
+from curate.parts import n_rows, read_footer
+
+State = Literal["done", "pending", "waiting", "stale"]
+
+
+@dataclass
+class ContentIds:
+    """Content ids of a dataset's parts, each footer read once."""
+
+    dataset: Dataset
+
+    def __post_init__(self) -> None:
+        self._known: dict[tuple[TableRef, str], str | None] = {}
+
+    def of_part(self, ref: TableRef, name: str) -> str | None:
+        """Return the content id of a part, or null where there is no such part."""
+        key = (ref, name)
+        if key not in self._known:
+            path = self.dataset.part(ref, name)
+            self._known[key] = read_footer(path).content_id if path.exists() else None
+        return self._known[key]
+
+    def of_head(self, ref: TableRef, n_parts: int) -> str:
+        """Return ``n:hash`` over the first n parts of a whole table, so that parts added later change nothing."""
+        names = self.dataset.parts(ref)[:n_parts]
+        ids = ",".join(f"{name}={self.of_part(ref, name)}" for name in names)
+        return f"{len(names)}:{hashlib.blake2b(ids.encode(), digest_size=8).hexdigest()}"
+
+    def inputs(self, name: str, inputs: list[TableRef], lookups: list[TableRef]) -> dict[str, str]:
+        """Return what a part made now from these inputs would record of them."""
+        part_ids = {str(ref): self.of_part(ref, name) or "" for ref in inputs}
+        return part_ids | {str(ref): self.of_head(ref, len(self.dataset.parts(ref))) for ref in lookups}
+
+    def changed(self, recorded: dict[str, str], name: str) -> list[str]:
+        """Return the inputs whose recorded content ids no longer match."""
+        return [text for text, old in recorded.items() if self._current(parse_ref(text), old, name) != old]
+
+    def _current(self, ref: TableRef, recorded: str, name: str) -> str | None:
+        if ":" in recorded:
+            return self.of_head(ref, int(recorded.partition(":")[0]))
+        return self.of_part(ref, name)
+
+
+@dataclass(frozen=True)
+class PartState:
+    """The state of one part and, for a stale one, the inputs that changed; for a waiting one, those missing."""
+
+    name: str
+    state: State
+    because: tuple[str, ...] = ()
+
+
+def part_states(
+    dataset: Dataset, ref: TableRef, inputs: list[TableRef], ids: ContentIds | None = None
+) -> list[PartState]:
+    """Return the state of every part of ``ref``: those it has, and those its inputs call for."""
+    ids = ids or ContentIds(dataset)
+    have = set(dataset.parts(ref))
+    wanted = {name for source in inputs for name in dataset.parts(source)}
+    states = []
+    for name in sorted(have | wanted):
+        if name in have:
+            changed = tuple(ids.changed(read_footer(dataset.part(ref, name)).inputs, name))
+            states.append(PartState(name, "stale" if changed else "done", changed))
+        else:
+            missing = tuple(str(s) for s in inputs if ids.of_part(s, name) is None)
+            states.append(PartState(name, "waiting" if missing else "pending", missing))
+    return states
+
+
+def status(dataset: Dataset) -> list[dict[str, Any]]:
+    """Return one record a table or variant: its parts by state, its rows, and the command that made it."""
+    ids = ContentIds(dataset)
+    records = []
+    for ref in dataset.refs():
+        record = read_record(dataset, ref)
+        inputs = [parse_ref(text) for text in record.inputs] if record else []
+        states = part_states(dataset, ref, inputs, ids)
+        counts = {s: sum(1 for p in states if p.state == s) for s in ("done", "pending", "waiting", "stale")}
+        rows = sum(n_rows(dataset.part(ref, name)) for name in dataset.parts(ref))
+        changed = sorted({text for p in states if p.state == "stale" for text in p.because})
+        command = record.command if record else None
+        records.append({"table": str(ref), **counts, "rows": rows, "changed": changed, "command": command})
+    return records

@@ -1,0 +1,46 @@
+"""The `gsm8k` verifier: the final answer line of a grade-school solution against the reference.
+
+Answer lines are written ``#### 18`` in the published problems and ``A: 18`` in the published model solutions
+(github.com/openai/grade-school-math). The marker must open its line: "what Publisher A: pays" states no answer.
+"""
+
+from __future__ import annotations
+
+from curate.records import Verdict
+from curate.verifying.numbers import parse_number, parse_quantity
+from curate.verifying.verifier import Verifier
+
+MARKERS = ("A:", "####")
+
+
+def extract(completion: str) -> str | None:
+    """Return what follows the marker on the last line that opens with one.
+
+    Null where no line does, or where that line is empty (a completion cut off right there).
+    """
+    for line in reversed(completion.split("\n")):
+        line = line.strip()
+        for marker in MARKERS:
+            if line.startswith(marker):
+                return line.removeprefix(marker).strip() or None
+    return None
+
+
+def compare(extracted: str | None, answer: str) -> Verdict:
+    """Judge equality as exact numbers with the answer, a bare number or a reference solution with an answer line.
+
+    An answer that is no number is an error (reward null). No answer line is unparsable. The line may carry a unit
+    (``18 eggs``); one that states no single number (``10+John's age``, ``-1.8 billion``) is incorrect.
+    """
+    wanted = parse_number(extract(answer) or answer)
+    if wanted is None:
+        return Verdict("error", extracted, "answer is not a number")
+    if extracted is None:
+        return Verdict("unparsable", detail="no final answer line")
+    given = parse_quantity(extracted)
+    if given is None:
+        return Verdict("incorrect", extracted, "final answer line is not a number")
+    return Verdict("correct" if given == wanted else "incorrect", extracted)
+
+
+gsm8k = Verifier("gsm8k", extract, compare)
