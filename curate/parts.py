@@ -74,8 +74,9 @@ def write_part(path: Path, rows: pa.Table, rules: Contract, footer: Footer, temp
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = temporary / f"{rules.table}-{path.parent.name}-{path.name}.{os.getpid()}"
     try:
-        with unfinished.open("wb", buffering=0) as raw:
+        with unfinished.open("wb") as raw:
             content_id = _write_rows(_HashingFile(raw), rows, footer)
+            raw.flush()
             os.fsync(raw.fileno())
         unfinished.rename(path)
         sync_folder(path.parent)

@@ -14,6 +14,10 @@ from curate.contracts import contract
 from curate.dataset import VARIANT_KEYS, Dataset, TableRef
 from curate.errors import ConfigError
 
+MIXED_POLICY = (
+    "SELECT group_id FROM part GROUP BY group_id HAVING count(DISTINCT policy) > 1 OR count(DISTINCT policy_version) > 1"
+)
+
 
 def quoted(text: str) -> str:
     """Return ``text`` as an SQL string literal."""
@@ -62,6 +66,19 @@ def run_query(connection: duckdb.DuckDBPyConnection, dataset: Dataset, query: st
     except duckdb.Error as error:
         names = ", ".join(tables(dataset))
         raise ConfigError(f"{error}\nTables of {dataset.root}: {names}") from error
+
+
+def mixed_policy_groups(dataset: Dataset, samples: TableRef) -> int:
+    """Count the groups that several policies sampled: from the footers where they say so, else by reading."""
+    from curate.parts import read_footer
+
+    total = 0
+    for name in dataset.parts(samples):
+        known = read_footer(dataset.part(samples, name)).about.get("mixed_policy_groups")
+        if known is None:
+            return len(group_violations(dataset, samples, MIXED_POLICY))
+        total += known
+    return total
 
 
 def group_violations(dataset: Dataset, ref: TableRef, query: str) -> list[tuple[object, ...]]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from tqdm import tqdm
@@ -24,8 +24,11 @@ from curate.dataset import Dataset, TableRef
 from curate.errors import ConfigError, ContractError, ShareError
 from curate.journal import Journal
 from curate.jobrecord import JobRecord, read_record, reconcile, versions
-from curate.parts import Footer, n_rows, read_part, write_part
+from curate.parts import Footer, n_rows, read_footer, read_part, write_part
 from curate.states import ContentIds, PartState, part_states
+
+if TYPE_CHECKING:
+    import polars as pl
 
 MAX_FAILED_SHARE = 0.01
 
@@ -249,3 +252,15 @@ def sweep_temporary(dataset: Dataset, ref: TableRef) -> None:
 def read(dataset: Dataset, ref: TableRef, name: str, columns: list[str] | None = None) -> pa.Table:
     """Read one input part, checked against its contract."""
     return read_part(dataset.part(ref, name), contract(ref.table), columns)
+
+
+def read_frame(dataset: Dataset, ref: TableRef, name: str, columns: list[str]) -> pl.DataFrame:
+    """Read columns of one input part into polars, checked against its contract as ``read`` does."""
+    import polars as pl
+
+    path = dataset.part(ref, name)
+    if read_footer(path).contract_hash == contract(ref.table).hash:
+        return pl.read_parquet(path, columns=columns, hive_partitioning=False)
+    frame = pl.from_arrow(read(dataset, ref, name, columns))
+    assert isinstance(frame, pl.DataFrame)
+    return frame

@@ -1,1 +1,19 @@
+"""Stored rollouts of other trainers -> prompts, samples, verdicts and advantages."""
 
+from curate.importing.files import fingerprint
+from curate.importing.formats import FORMATS, detect_format
+from curate.importing.load import Loaded, Report, load
+from curate.importing.rollout import MAPPABLE, Options, Rollout, parse_map
+
+__all__ = [
+    "FORMATS",
+    "MAPPABLE",
+    "Loaded",
+    "Options",
+    "Report",
+    "Rollout",
+    "detect_format",
+    "fingerprint",
+    "load",
+    "parse_map",
+]

@@ -32,6 +32,8 @@ class BadValue(ValueError):
 
 def kind(value: object) -> str:
     """Name a value's type for a person."""
+    if value is None:
+        return "null"
     names: dict[type, str] = {str: "text", bool: "a truth value", list: "a list", dict: "an object", float: "a number"}
     return names.get(type(value), "a number" if isinstance(value, int) else f"a {type(value).__name__}")
 
@@ -207,9 +209,9 @@ CONVERT: dict[str, Callable[[Any], Any]] = {
 def rollout(file: str, row: int, raw: Mapping[str, Any], group_key: object = None) -> Rollout:
     """Make a Rollout of a source's values, named by our fields; null and absent are the same.
 
-    Log-probs and loss masks belong to token ids: with ids they must have their length, without ids they are dropped
-    (a text does not say which tokens were sampled). A sample with an accuracy and no reward gets the reward of its
-    outcome, 1 or 0. Raises BadValue with the reason where the row cannot become a sample.
+    Log-probs and loss masks belong to token ids and must have their length; a text does not say which tokens were
+    sampled. A sample with an accuracy and no reward gets the reward of its outcome, 1 or 0. Raises BadValue with the
+    reason where the row cannot become a sample.
     """
     fields: dict[str, Any] = {}
     name = ""
@@ -229,9 +231,8 @@ def rollout(file: str, row: int, raw: Mapping[str, Any], group_key: object = Non
         _check_lengths(fields)
     elif "completion" not in fields:
         raise BadValue("has no completion")
-    else:
-        for name in ("logprobs", "loss_mask", "logprob_semantics"):
-            fields.pop(name, None)
+    elif "logprobs" in fields or "loss_mask" in fields:
+        raise BadValue("has logprobs or a loss_mask, but no completion_ids that they belong to")
     if "accuracy" in fields and "reward" not in fields:
         fields["reward"] = float(fields["accuracy"])
     return Rollout(file, row, group_key, **fields)

@@ -37,6 +37,6 @@ def _check_lengths(samples: pl.DataFrame) -> None:
     rows = samples.select(pl.arg_where(differs)).to_series()
     if len(rows):
         raise ContractError(
-            f"loss_mask and logprobs differ in length in {len(rows)} of {len(samples)} samples, first in row {rows[0]}: "
-            "a mask needs one entry per token; import the samples again"
+            f"loss_mask and logprobs differ in length in {len(rows)} of {len(samples)} samples, first in row {rows[0]}:"
+            " a mask needs one entry per token; import the samples again"
         )

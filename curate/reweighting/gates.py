@@ -14,8 +14,8 @@ GateOn = Literal["outcome", "shaped"]
 # Shaped rewards closer than this carry no signal: dividing by std + eps alone would make noise of them.
 TOLERANCE = 1e-12
 
-_SIZE = CORRECT.count()
-_N_CORRECT = CORRECT.sum()
+SIZE = CORRECT.count()
+N_CORRECT = CORRECT.sum()
 
 
 def uniform(shaped: pl.Expr = SHAPED) -> pl.Expr:
@@ -26,10 +26,10 @@ def uniform(shaped: pl.Expr = SHAPED) -> pl.Expr:
 
 def can_train(keep_groups: KeepGroups) -> pl.Expr:
     """Say whether a group's outcomes let it train: two samples or more, and the mix of outcomes asked for."""
-    several = _SIZE > 1
+    several = SIZE > 1
     if keep_groups == "mixed":
-        return (_N_CORRECT > 0) & (_N_CORRECT < _SIZE)
-    return several if keep_groups == "all" else several & (_N_CORRECT < _SIZE)
+        return (N_CORRECT > 0) & (N_CORRECT < SIZE)
+    return several if keep_groups == "all" else several & (N_CORRECT < SIZE)
 
 
 def has_success() -> pl.Expr:
@@ -47,7 +47,7 @@ def drop_reason(keep_groups: KeepGroups, gate_on: GateOn, degenerate: pl.Expr) -
     if keep_groups == "all":
         return pl.lit(None, dtype=pl.String)
     falls = degenerate if gate_on == "shaped" else pl.lit(True)
-    reason = pl.when(falls & (_N_CORRECT == _SIZE)).then(pl.lit("all_correct"))
+    reason = pl.when(falls & (N_CORRECT == SIZE)).then(pl.lit("all_correct"))
     if keep_groups == "mixed":
-        reason = reason.when(falls & (_N_CORRECT == 0)).then(pl.lit("all_wrong"))
+        reason = reason.when(falls & (N_CORRECT == 0)).then(pl.lit("all_wrong"))
     return reason.when(degenerate).then(pl.lit("degenerate"))

@@ -22,10 +22,6 @@ ACROSS_PARTS = {
         "a prompt_id stands twice": "SELECT prompt_id, count(*) FROM part GROUP BY prompt_id HAVING count(*) > 1",
     },
 }
-MIXED_POLICY = (
-    "SELECT group_id FROM part GROUP BY group_id HAVING count(DISTINCT (policy, policy_version)) > 1"
-)
-
 
 def check(dataset: DatasetDir, json: Json = False) -> None:
     """Check every rule over every part; exit 1 with counts and first keys where one is broken."""
@@ -65,16 +61,12 @@ def find_problems(data: Dataset) -> list[str]:
 def find_notes(data: Dataset) -> list[str]:
     """Return what is allowed but should be known."""
     from curate.dataset import TableRef
-    from curate.errors import ContractError
-    from curate.query import group_violations
+    from curate.query import mixed_policy_groups
 
     samples = TableRef("samples")
     if not data.parts(samples):
         return []
-    try:
-        mixed = len(group_violations(data, samples, MIXED_POLICY))
-    except ContractError:
-        return []
+    mixed = mixed_policy_groups(data, samples)
     if not mixed:
         return []
     return [f"{mixed:,} groups mix several policies: recipes that read likelihoods refuse them without --allow-mixed-policy"]

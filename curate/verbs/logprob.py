@@ -63,3 +63,89 @@ def default_name(model: Path) -> str:
 
     name = re.sub(r"[^a-z0-9_.-]+", "-", model.resolve().name.lower()).strip("-.")
     return name if name[:1].isalpha() else f"model-{name}"
+
+
+def _from_sampler(data: Dataset, samples: TableRef, name: str) -> Made:
+    """Likelihoods of one part from the log-probs in samples; the list itself stays there, it is not copied."""
+    import polars as pl
+
+    from curate.stage import read
+
+    columns = ["group_id", "sample_index", "completion", "completion_ids", "logprobs", "loss_mask", "logprob_semantics"]
+    frame = pl.DataFrame(read(data, samples, name, columns))
+    return _finish(frame, stored=None)
+
+
+def _finish(frame: pl.DataFrame, stored: pl.Series | None, failed: dict[str, int] | None = None) -> Made:
+    """Count, sum, share between duplicates and rank; ``stored`` is the list column kept in likelihoods."""
+    import polars as pl
+
+    from curate.contracts import contract
+    from curate.likelihood import from_sampler, rank
+    from curate.stage import Made
+
+    ranked = rank(from_sampler(frame))
+    lists = stored if stored is not None else pl.Series([None] * len(ranked), dtype=pl.List(pl.Float32))
+    ranked = ranked.with_columns(lists.alias("logprobs"))
+    rules = contract("likelihoods")
+    columns = {c: ranked[c].to_arrow(compat_level=pl.CompatLevel.oldest()) for c in ranked.columns if c in rules.schema.names}
+    n_null = ranked["mean_logprob"].null_count()
+    return Made(rules.rows(columns), dropped={"no_logprobs": n_null} if failed is None else {}, failed=failed or {})
+
+
+def _model_stage(data: Dataset, samples: TableRef, ref: TableRef, model: Path, command: str) -> Any:
+    from curate.dataset import TableRef
+    from curate.stage import Stage
+
+    loaded: dict[str, Any] = {}
+
+    def prepare() -> None:
+        from curate.likelihood.model import Scorer
+
+        loaded["scorer"] = Scorer(model)
+        prompts = data.scan("prompts").select("prompt_id", "prompt", "prompt_format", "prompt_ids").collect()
+        loaded["prompts"] = {row["prompt_id"]: row for row in prompts.iter_rows(named=True)}
+
+    def make(name: str, journal: Path) -> Made:
+        return _from_model(data, samples, name, journal, loaded["scorer"], loaded["prompts"])
+
+    return Stage(
+        verb="logprob",
+        ref=ref,
+        inputs=[samples],
+        lookups=[TableRef("prompts")],
+        parameters={"model": str(model.resolve())},
+        command=command,
+        prepare=prepare,
+        make=make,
+    )
+
+
+def _from_model(
+    data: Dataset,
+    samples: TableRef,
+    name: str,
+    journal: Path,
+    scorer: Scorer,
+    prompts: dict[str, dict[str, Any]],
+) -> Made:
+    """Score one part, some groups at a time; each finished batch of groups is in the journal before it counts."""
+    import polars as pl
+    import pyarrow as pa
+
+    from curate.contracts import contract
+    from curate.stage import journaled, read
+
+    rules = contract("likelihoods")
+    columns = ["group_id", "sample_index", "prompt_id", "completion", "completion_ids", "loss_mask", "temperature"]
+    rows = read(data, samples, name, columns)
+    failed: dict[str, int] = {}
+
+    def score(batch: list[dict[str, Any]]) -> pa.Table:
+        return rules.rows(_scored(batch, scorer, prompts, failed))
+
+    scored = journaled(journal, "likelihoods", _batches(rows), score)
+    frame = pl.DataFrame(rows).with_columns(pl.Series("logprobs", pl.Series(scored["logprobs"])))
+    frame = frame.with_columns(pl.Series("logprob_semantics", scored["logprob_semantics"].to_pylist(), dtype=pl.String))
+    lists = frame["logprobs"]
+    return _finish(frame, stored=lists, failed=failed)

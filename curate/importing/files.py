@@ -1,0 +1,109 @@
+"""Which files an import reads: found under the given paths, in the order a person counts, pickles refused."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from curate.errors import ConfigError
+
+JSONL = (".jsonl", ".ndjson", ".json")
+READABLE = (*JSONL, ".parquet", ".csv")
+PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".dp")
+EDGE = 1 << 20
+
+
+class Source(NamedTuple):
+    """One file to read: where it is, its name inside the import, and whether the user named it himself."""
+
+    path: Path
+    name: str
+    is_named: bool
+
+
+def find(paths: Sequence[Path]) -> list[Source]:
+    """List the files of the given files and folders (searched in depth), numbers in names in counting order.
+
+    Names are relative to the folder the paths share, so that two files of one name stay apart. ConfigError for a
+    missing path, one given twice, or a pickle.
+    """
+    chosen: list[tuple[Path, bool]] = []
+    for path in paths:
+        if not path.exists():
+            raise ConfigError(f"{path} does not exist")
+        if path.is_dir():
+            chosen += [(file, False) for file in path.rglob("*") if _is_data(file, path)]
+        elif path.suffix.lower() in PICKLES:
+            raise ConfigError(f"{path} is a pickle, and loading one runs the code in it: write it as JSONL or Parquet")
+        else:
+            chosen.append((path, True))
+    twice = [path for path, n in Counter(path.resolve() for path, _ in chosen).items() if n > 1]
+    if twice:
+        raise ConfigError(f"{twice[0]} is given twice: its samples would be counted twice")
+    root = _shared_folder(paths)
+    sources = [Source(path, path.absolute().relative_to(root).as_posix(), is_named) for path, is_named in chosen]
+    return sorted(sources, key=lambda source: _counting_order(source.name))
+
+
+def take(sources: Sequence[Source], pattern: re.Pattern[str]) -> list[Source]:
+    """Keep the sources of one format: those the user named himself, and those in folders whose name matches."""
+    return [s for s in sources if s.is_named or pattern.search(s.path.name)]
+
+
+def numbers_report(numbers: Iterable[int], what: str) -> str:
+    """Say which of a run of numbered files are there: range, stride and gaps, e.g. ``steps 1 to 5 (4 of 5), missing 3``.
+
+    The stride is the most frequent distance of neighbours; a single number has none.
+    """
+    present = sorted(set(numbers))
+    if len(present) < 2:
+        return f"{what} {present[0]} only" if present else f"no {what}"
+    stride = Counter(b - a for a, b in zip(present, present[1:], strict=False)).most_common(1)[0][0]
+    n_expected = (present[-1] - present[0]) // stride + 1
+    missing = n_expected - len(present)
+    every = f", every {stride}" if stride > 1 else ""
+    first = next((a + stride for a, b in zip(present, present[1:], strict=False) if b - a > stride), None)
+    gaps = f"; {missing} missing, the first is {first}" if missing > 0 else ""
+    return f"{what} {present[0]} to {present[-1]}{every}: {len(present)} files{gaps}"
+
+
+def fingerprint(paths: Sequence[Path]) -> list[dict[str, str | int]]:
+    """Describe the files of an import so that a re-run can tell whether they changed.
+
+    One ``{name, size, blake2b}`` a file; the hash covers the size and the first and last MiB, so that a source of
+    any size takes milliseconds: a change in the middle that keeps the size goes unseen.
+    """
+    return [_fingerprint(source) for source in find(paths)]
+
+
+def _fingerprint(source: Source) -> dict[str, str | int]:
+    size = source.path.stat().st_size
+    digest = blake2b(str(size).encode(), digest_size=16)
+    with source.path.open("rb") as file:
+        digest.update(file.read(EDGE))
+        file.seek(max(0, size - EDGE))
+        digest.update(file.read(EDGE))
+    return {"name": source.name, "size": size, "blake2b": digest.hexdigest()}
+
+
+def _is_data(file: Path, folder: Path) -> bool:
+    inside = file.relative_to(folder).parts
+    return file.is_file() and not any(part.startswith(".") for part in inside)
+
+
+def _shared_folder(paths: Sequence[Path]) -> Path:
+    folders = [path.absolute() if path.is_dir() else path.absolute().parent for path in paths]
+    return Path(os.path.commonpath(folders))
+
+
+def _counting_order(name: str) -> list[tuple[int, str]]:
+    # 2.jsonl before 10.jsonl; a run of digits counts by length first, so nothing is converted to a number.
+    parts = re.split(r"(\d+)", name)
+    return [
+        (len(part.lstrip("0")) if i % 2 else 0, part.lstrip("0") if i % 2 else part) for i, part in enumerate(parts)
+    ]

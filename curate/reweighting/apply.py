@@ -1,0 +1,102 @@
+"""Apply a recipe to stored samples: the one place where its expressions meet the groups."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from curate.reweighting.checks import check_columns, check_keys, check_numbers, check_rewards
+from curate.reweighting.duplicates import share_duplicates
+from curate.reweighting.gates import N_CORRECT, SIZE
+from curate.reweighting.order import GROUP, KEY, Ordered, in_key_order
+from curate.reweighting.recipe import REWARD, SHAPED, Recipe, needed_columns
+
+
+def reweight(frame: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
+    """Check the samples, apply the recipe, and return the same rows in the same order with six more columns.
+
+    ``frame`` has a row a sample, in any order: group_id, sample_index, reward (null = not judged), outcome (or
+    rewards of 0, 1 and null only) and what ``needed_columns(recipe)`` names. Added, replacing columns of that name:
+
+    - shaped: reward after shaping; null where not judged or where the recipe lacked a value that it reads
+    - advantage, weight: null = dropped, else finite
+    - drop_reason: unjudged, no_likelihood, no_rts, singleton, all_wrong, all_correct, degenerate; the first that
+      applies; null = kept
+    - group_size, n_correct: samples that took part in the group's statistics, and the correct ones among them
+
+    Equal ``completion_ids``, if the frame has them, share their mean log-prob first (for the ranks only).
+    A group of one is dropped as singleton, a uniform group by the recipe's gate. Raises ConfigError for a missing
+    column or rewards that the recipe is not defined for, ContractError for a key twice, NaN or infinity.
+    """
+    check_columns(frame, recipe)
+    check_numbers(frame, recipe)
+    shared = share_duplicates(frame) if "completion_ids" in frame.columns else frame
+    ordered = in_key_order(_inputs(shared, recipe))
+    check_keys(ordered)
+    return frame.with_columns(_computed(ordered, recipe))
+
+
+def apply(frame: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
+    """Do what ``reweight`` does without its checks of keys and numbers: for tables that a contract has checked.
+
+    Columns and rewards are still checked against the recipe; log-probs of duplicates are taken as stored.
+    """
+    check_columns(frame, recipe)
+    return frame.with_columns(_computed(in_key_order(_inputs(frame, recipe)), recipe))
+
+
+def _computed(ordered: Ordered, recipe: Recipe) -> pl.DataFrame:
+    """Compute the six columns, rows in the order of the input."""
+    check_rewards(ordered.frame, recipe)
+    samples = _leave(ordered.frame, recipe)
+    samples = samples.with_columns(shaped=recipe.shaped.over(GROUP))
+    groups = samples.group_by(GROUP, maintain_order=True).agg(
+        group_size=SIZE.cast(pl.Int32),
+        n_correct=N_CORRECT.cast(pl.Int32),
+        degenerate=recipe.degenerate,
+        dropped=pl.when(SIZE == 1).then(pl.lit("singleton")).otherwise(recipe.drop),
+    )
+    rows = samples.select(
+        SHAPED, "left", advantage=recipe.advantage(SHAPED).over(GROUP), weight=_over_groups(recipe.weight)
+    ).hstack(groups.drop(GROUP).select(pl.all().gather(samples[GROUP])))
+    return ordered.restore(rows.select(*_kept()))
+
+
+def _inputs(frame: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
+    """Select the key and what the recipe reads, as float64, with ``correct`` in place of ``outcome``."""
+    outcome = pl.col("outcome") == "correct" if "outcome" in frame.columns else REWARD == 1
+    numbers = [column for column in needed_columns(recipe) if column != "outcome"]
+    return frame.select(
+        *KEY,
+        pl.col(numbers).cast(pl.Float64),
+        correct=pl.when(REWARD.is_not_null()).then(outcome),
+    )
+
+
+def _leave(samples: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
+    """Null every input of the samples that do not take part, with the reason in ``left``."""
+    samples = samples.with_columns(solved="correct")
+    if not samples.null_count().select(pl.sum_horizontal(pl.all())).item():
+        return samples.with_columns(left=pl.lit(None, pl.String))
+    left = pl.when(REWARD.is_null()).then(pl.lit("unjudged"))
+    for reason, missing in recipe.missing.items():
+        left = left.when(missing.over(GROUP)).then(pl.lit(reason))
+    inputs = pl.exclude(*KEY, GROUP, "solved", "left")
+    return samples.with_columns(left=left).with_columns(pl.when(pl.col("left").is_null()).then(inputs).name.keep())
+
+
+def _over_groups(expression: pl.Expr) -> pl.Expr:
+    """Evaluate an expression in each group; a constant needs no groups."""
+    return expression.over(GROUP) if expression.meta.root_names() else expression
+
+
+def _kept() -> list[pl.Expr]:
+    """Null what was dropped and give degenerate groups that are kept an advantage of exactly 0."""
+    reason = pl.coalesce("left", "dropped")
+    advantage = pl.when(pl.col("degenerate")).then(0.0).otherwise("advantage")
+    return [
+        SHAPED,
+        pl.when(reason.is_null()).then(advantage).alias("advantage"),
+        pl.when(reason.is_null()).then("weight").alias("weight"),
+        reason.alias("drop_reason"),
+        pl.col("group_size", "n_correct"),
+    ]

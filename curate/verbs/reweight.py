@@ -1,0 +1,218 @@
+"""``curate reweight``: verdicts, likelihoods and feedback -> advantages, with diagnostics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from curate.verbs.options import As, DatasetDir, JudgeVariant, Overwrite, ScorerVariant, VerifierVariant
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from curate.dataset import Dataset, TableRef
+    from curate.reweighting import Recipe
+    from curate.stage import Made, Stage
+
+COLUMNS = {
+    "verdicts": ("reward", "outcome"),
+    "likelihoods": ("mean_logprob", "sum_logprob", "n_tokens"),
+    "feedback": ("rts", "first_error_step", "n_steps"),
+}
+KEY = ["group_id", "sample_index"]
+
+
+def reweight(
+    dataset: DatasetDir,
+    recipe: Annotated[str, typer.Option(metavar="NAME", help="A recipe; `curate recipes` lists them.")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the recipe; may be repeated.")
+    ] = None,
+    verifier: VerifierVariant = None,
+    scorer: ScorerVariant = None,
+    judge: JudgeVariant = None,
+    as_: As = None,
+    allow_mixed_policy: Annotated[
+        bool, typer.Option("--allow-mixed-policy", help="Rank likelihoods inside groups sampled by several policies.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the diagnostics, write nothing.")] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Turn rewards into advantages by a recipe, and say what that does to the data."""
+    from curate.console import say
+    from curate.dataset import Dataset, TableRef, variant_name
+    from curate.job import split_setting
+    from curate.reweighting import build
+    from curate.stage import run_stage
+
+    settings = dict(split_setting(setting) for setting in set_ or [])
+    made = build(recipe, settings)
+    data = Dataset(dataset)
+    chosen = {"verdicts": verifier, "likelihoods": scorer, "feedback": judge}
+    inputs = _inputs(data, made, chosen)
+    if "likelihoods" in {ref.table for ref in inputs} and not allow_mixed_policy:
+        _refuse_mixed_policy(data, recipe)
+    extras = _extras(data, inputs, chosen)
+    options = [f"--set {setting}" for setting in set_ or []] + _variant_options(inputs)
+    options += ["--allow-mixed-policy"] if allow_mixed_policy else []
+    stage = _stage(data, made, TableRef("advantages", variant_name(as_ or recipe)), inputs, extras)
+    command = " ".join([f"curate reweight {dataset} --recipe {recipe}", *options, *([f"--as {as_}"] if as_ else [])])
+    if dry_run:
+        _dry_run(data, stage)
+        return
+    summary = run_stage(data, _with_command(stage, command), overwrite=overwrite)
+    say(summary)
+    print_diagnostics(data, stage.ref)
+
+
+def _inputs(data: Dataset, recipe: Recipe, chosen: dict[str, str | None]) -> list[TableRef]:
+    """Return samples and the variants that the recipe reads; raises ConfigError where one is missing or unclear."""
+    from curate.errors import ConfigError
+    from curate.reweighting import needed_columns
+
+    needed = set(needed_columns(recipe))
+    inputs = [data.choose("samples")]
+    for table, columns in COLUMNS.items():
+        if read := needed & set(columns):
+            try:
+                inputs.append(data.choose(table, chosen[table]))
+            except ConfigError as error:
+                raise ConfigError(f"recipe {recipe.name} needs {', '.join(sorted(read))}: {error}") from None
+    return inputs
+
+
+def _extras(data: Dataset, inputs: list[TableRef], chosen: dict[str, str | None]) -> list[TableRef]:
+    """Return variants that the recipe does not read but the diagnostics can: the one named, or the only one."""
+    from curate.dataset import TableRef
+
+    read = {ref.table for ref in inputs}
+    extras = []
+    for table in COLUMNS:
+        names = data.variants(table)
+        if table not in read and (chosen[table] is not None or len(names) == 1):
+            extras.append(data.choose(table, chosen[table]) if chosen[table] else TableRef(table, names[0]))
+    return extras
+
+
+def _variant_options(inputs: list[TableRef]) -> list[str]:
+    from curate.dataset import VARIANT_KEYS
+
+    return [f"--{VARIANT_KEYS[ref.table]} {ref.variant}" for ref in inputs if ref.variant]
+
+
+def _refuse_mixed_policy(data: Dataset, recipe: str) -> None:
+    from curate.dataset import TableRef
+    from curate.errors import ConfigError
+    from curate.query import mixed_policy_groups
+
+    mixed = mixed_policy_groups(data, TableRef("samples"))
+    if mixed:
+        raise ConfigError(
+            f"{mixed:,} groups of {data.root} mix several policies, and {recipe} compares likelihoods inside a group: "
+            "log-probs of different policies do not rank. If you know that they do, add --allow-mixed-policy."
+        )
+
+
+def _stage(data: Dataset, recipe: Recipe, ref: TableRef, inputs: list[TableRef], extras: list[TableRef]) -> Stage:
+    from curate.stage import Stage
+
+    return Stage(
+        verb="reweight",
+        ref=ref,
+        inputs=inputs,
+        parameters={"recipe": recipe.name, **recipe.parameters},
+        command="",
+        make=lambda name, _: make_part(data, recipe, inputs, extras, name),
+    )
+
+
+def _with_command(stage: Stage, command: str) -> Stage:
+    from dataclasses import replace
+
+    return replace(stage, command=command)
+
+
+def make_part(data: Dataset, recipe: Recipe, inputs: list[TableRef], extras: list[TableRef], name: str) -> Made:
+    """Re-weight one part; the footer gets recipe, parameters, source and the part's diagnostics."""
+    import polars as pl
+
+    from curate.contracts import contract
+    from curate.reweighting import apply, diagnose
+    from curate.stage import Made
+
+    frame = _join(data, inputs, [ref for ref in extras if data.part(ref, name).exists()], name)
+    weighted = apply(frame, recipe)
+    columns = [c for c in contract("advantages").schema.names if c in weighted.columns]
+    rows = weighted.select(columns).to_arrow(compat_level=pl.CompatLevel.oldest())
+    reasons = weighted["drop_reason"].drop_nulls().value_counts()
+    dropped = dict(zip(reasons["drop_reason"].cast(pl.String).to_list(), reasons["count"].to_list(), strict=True))
+    about = {
+        "recipe": recipe.name,
+        "parameters": dict(recipe.parameters),
+        "source": list(recipe.source),
+        "diagnostics": diagnose(weighted),
+    }
+    return Made(contract("advantages").rows({c: rows[c] for c in columns}), dropped=dropped, about=about)
+
+
+def _join(data: Dataset, inputs: list[TableRef], extras: list[TableRef], name: str) -> pl.DataFrame:
+    """Zip the columns of one part of every table; parts written here hold the same samples in the same order."""
+    from curate.stage import read_frame
+
+    frame = read_frame(data, inputs[0], name, KEY)
+    for ref in [*inputs[1:], *extras]:
+        other = read_frame(data, ref, name, [*KEY, *COLUMNS[ref.table]])
+        if all(frame[key].equals(other[key]) for key in KEY):
+            frame = frame.with_columns(other.get_columns()[len(KEY) :])
+        else:
+            frame = frame.join(other, on=KEY, how="left", maintain_order="left", validate="1:1")
+    return frame
+
+
+def _dry_run(data: Dataset, stage: Stage) -> None:
+    """Make every part whose inputs are there, show the diagnostics, keep nothing."""
+    from curate.console import say
+    from curate.reweighting import merge
+    from curate.stage import progress
+
+    names = [n for n in data.parts(stage.inputs[0]) if all(data.part(ref, n).exists() for ref in stage.inputs)]
+    diagnostics = []
+    with progress(len(names), "reweight --dry-run") as bar:
+        for name in names:
+            diagnostics.append(stage.make(name, data.private).about["diagnostics"])
+            bar.update()
+    say(f"dry run of {stage.ref}: {len(names)} part(s) read, nothing written")
+    show_figures(str(stage.ref), merge(diagnostics))
+
+
+def print_diagnostics(data: Dataset, ref: TableRef) -> None:
+    """Print the diagnostics of a variant, summed over the footers of its parts."""
+    from curate.parts import read_footer
+    from curate.reweighting import merge
+
+    footers = [read_footer(data.part(ref, name)) for name in data.parts(ref)]
+    found = [footer.about["diagnostics"] for footer in footers if "diagnostics" in footer.about]
+    if found:
+        show_figures(str(ref), merge(found))
+
+
+def show_figures(title: str, statistics: dict[str, Any]) -> None:
+    """Print the diagnostics as a table."""
+    from curate.console import print_table
+    from curate.reweighting import summarize
+
+    print_table(("figure", "value"), _lines(summarize(statistics)), title=title)
+
+
+def _lines(figures: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    lines: list[tuple[str, Any]] = []
+    for name, value in figures.items():
+        label = f"{prefix}{name.replace('_', ' ')}"
+        if isinstance(value, dict):
+            lines += _lines(value, f"{label}: ")
+        elif isinstance(value, list):
+            lines.append((label, " ".join("-" if v is None else f"{v:.3f}" for v in value)))
+        else:
+            lines.append((label, value))
+    return lines

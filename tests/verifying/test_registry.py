@@ -1,0 +1,67 @@
+"""Verifiers by name, and what all of them promise: a verdict for any text."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curate.errors import ConfigError
+from curate.verifying import VERIFIERS, get
+
+MILLION = 1_000_000
+HOSTILE = [
+    "9**9**9**9",
+    "__import__('os').system('true')",
+    "1e999999999",
+    "-1e-999999999",
+    "9" * MILLION,
+    "0" * MILLION + "18",
+    "0." + "3" * MILLION,
+    "1/" + "0" * MILLION,
+    "1/" * (MILLION // 2),
+    "1," * (MILLION // 2),
+    "1,111" * (MILLION // 5),
+    "1e" * (MILLION // 2),
+    "-" * MILLION,
+    "$" * MILLION,
+    "." * MILLION,
+    " " * MILLION + "A:",
+    "A:\n" * (MILLION // 3),
+    "\n" * MILLION,
+    "A: " + "9" * MILLION,
+    "#" * MILLION,
+    "A: 1e99999",
+    "A: " + "1/" * (MILLION // 2),
+    "A: 18" + " x" * (MILLION // 2),
+    "١٨ ៩ ⅷ ½ 一",
+    "\x00\ufeff\u202e18\ud800",
+    "nan inf -inf NaN Infinity",
+    "(" * MILLION,
+]
+
+
+@pytest.mark.parametrize("name", sorted(VERIFIERS))
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:12]))
+def test_hostile_text_gets_a_verdict(name: str, text: str) -> None:
+    assert get(name)(text, "18.5").outcome in ("incorrect", "unparsable")
+    assert get(name)("nothing", text).outcome in ("incorrect", "unparsable", "error")
+
+
+@pytest.mark.parametrize("name", sorted(VERIFIERS))
+@given(completion=st.text(), answer=st.text())
+def test_any_text_gets_a_verdict(name: str, completion: str, answer: str) -> None:
+    assert get(name)(completion, answer).outcome in ("correct", "incorrect", "unparsable", "error")
+
+
+def test_unknown_name_lists_the_known_ones_and_a_guess() -> None:
+    with pytest.raises(ConfigError, match=r"'gsmk8'; did you mean 'gsm8k'\? \(known: exact, gsm8k, numeric\)"):
+        get("gsmk8")
+    with pytest.raises(ConfigError, match=r"'zzz' \(known: exact"):
+        get("zzz")
+
+
+def test_each_verifier_is_registered_under_its_own_name() -> None:
+    assert {name: verifier.name for name, verifier in VERIFIERS.items()} == {
+        "exact": "exact",
+        "gsm8k": "gsm8k",
+        "numeric": "numeric",
+    }
