@@ -164,7 +164,7 @@ def violations(rules: Contract, rows: pa.Table) -> list[Violation]:
     try:
         broken = _broken_conditions(connection, rules)
         for name, body in rules.views:
-            count = connection.execute(f"SELECT count(*) FROM ({body})").fetchall()[0][0]  # noqa: S608
+            count = connection.execute(f"SELECT count(*) FROM ({body})").fetchall()[0][0]
             if count:
                 broken.append(Violation(name.removeprefix(VIEW_PREFIX), count, _first(connection, body)))
         return broken
@@ -177,17 +177,17 @@ def _broken_conditions(connection: duckdb.DuckDBPyConnection, rules: Contract) -
     """Count NOT NULLs and CHECKs in one scan; a CHECK that is null holds, as in SQL."""
     conditions = [f"{c.name} IS NOT NULL" for c in rules.columns if not c.is_nullable] + list(rules.checks)
     counts = ", ".join(f"count(*) FILTER (NOT ({condition}))" for condition in conditions)
-    row = connection.execute(f"SELECT {counts} FROM {rules.table}").fetchall()[0]  # noqa: S608
+    row = connection.execute(f"SELECT {counts} FROM {rules.table}").fetchall()[0]
     found = []
     for condition, count in zip(conditions, row, strict=True):
         if count:
-            query = f"SELECT {', '.join(rules.key)} FROM {rules.table} WHERE NOT ({condition})"  # noqa: S608
+            query = f"SELECT {', '.join(rules.key)} FROM {rules.table} WHERE NOT ({condition})"
             found.append(Violation(condition, count, _first(connection, query)))
     return found
 
 
 def _first(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, object]:
-    cursor = connection.execute(f"SELECT * FROM ({query}) LIMIT 1")  # noqa: S608
+    cursor = connection.execute(f"SELECT * FROM ({query}) LIMIT 1")
     names = [column[0] for column in cursor.description or []]
     return dict(zip(names, cursor.fetchall()[0], strict=True))
 

@@ -155,7 +155,8 @@ class Dataset:
             frame = pl.from_arrow(contract(table).schema.empty_table())
             assert isinstance(frame, pl.DataFrame)
             return frame.lazy()
-        return pl.scan_parquet(self.folder(ref) / "*.parquet", hive_partitioning=False)
+        paths = [self.part(ref, name) for name in self.parts(ref)]
+        return pl.scan_parquet(paths, hive_partitioning=False, glob=False)  # folder names may hold glob characters
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """Run one DuckDB query with every table as a view (variants as a column of the view)."""

@@ -93,8 +93,8 @@ def steps(path: Path, job: dict[str, Any]) -> list[Step]:
         raise ConfigError(f"{path}: section [dataset] must give path, the folder of the dataset")
     found = []
     for name, verb in VERBS.items():
-        for title, section in _sections(path, name, job.get(name)):
-            found.append(Step(title, verb, _arguments(f"{path} [{title}]", verb, section, folder)))
+        for title, values in _sections(path, name, job.get(name)):
+            found.append(Step(title, verb, _arguments(f"{path} [{title}]", verb, values, folder)))
     return found
 
 
@@ -118,7 +118,10 @@ def _arguments(where: str, verb: Callable[..., Any], section: dict[str, Any], fo
         extra = [f"{key}={orjson.dumps(value).decode()}" for key, value in given.items() if key not in names]
         given = {key: value for key, value in given.items() if key in names} | {"set": extra}
     fields = {
-        name: (_field_type(hints[parameter]), ... if (default := parameters[parameter].default) is inspect.Parameter.empty else default)
+        name: (
+            _field_type(hints[parameter]),
+            ... if (default := parameters[parameter].default) is inspect.Parameter.empty else default,
+        )
         for name, parameter in names.items()
     }
     model: Any = create_model("Section", __config__=ConfigDict(extra="forbid"), **fields)  # type: ignore[call-overload]

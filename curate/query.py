@@ -14,9 +14,7 @@ from curate.contracts import contract
 from curate.dataset import VARIANT_KEYS, Dataset, TableRef
 from curate.errors import ConfigError
 
-MIXED_POLICY = (
-    "SELECT group_id FROM part GROUP BY group_id HAVING count(DISTINCT policy) > 1 OR count(DISTINCT policy_version) > 1"
-)
+MIXED_POLICY = "SELECT group_id FROM part GROUP BY group_id HAVING count(DISTINCT policy) > 1 OR count(DISTINCT policy_version) > 1"
 
 
 def quoted(text: str) -> str:
@@ -32,9 +30,9 @@ def view_sql(dataset: Dataset, table: str) -> str:
     if not any(folder.glob("*/*.parquet" if key else "*.parquet")):
         columns = [f"NULL::{c.type} AS {c.name}" for c in contract(table).columns]
         columns += [f"NULL::VARCHAR AS {key}"] if key else []
-        return f"CREATE VIEW {table} AS SELECT {', '.join(columns)} WHERE false"  # noqa: S608
+        return f"CREATE VIEW {table} AS SELECT {', '.join(columns)} WHERE false"
     hive = f", hive_partitioning = true, hive_types = {{'{key}': VARCHAR}}" if key else ", hive_partitioning = false"
-    return f"CREATE VIEW {table} AS SELECT * FROM read_parquet({pattern}{hive})"  # noqa: S608
+    return f"CREATE VIEW {table} AS SELECT * FROM read_parquet({pattern}{hive})"
 
 
 def connect(dataset: Dataset, database: str = ":memory:") -> duckdb.DuckDBPyConnection:

@@ -22,8 +22,8 @@ from tqdm import tqdm
 from curate.contracts import contract
 from curate.dataset import Dataset, TableRef
 from curate.errors import ConfigError, ContractError, ShareError
-from curate.journal import Journal
 from curate.jobrecord import JobRecord, read_record, reconcile, versions
+from curate.journal import Journal
 from curate.parts import Footer, n_rows, read_footer, read_part, write_part
 from curate.states import ContentIds, PartState, part_states
 
@@ -260,7 +260,7 @@ def read_frame(dataset: Dataset, ref: TableRef, name: str, columns: list[str]) -
 
     path = dataset.part(ref, name)
     if read_footer(path).contract_hash == contract(ref.table).hash:
-        return pl.read_parquet(path, columns=columns, hive_partitioning=False)
+        return pl.read_parquet(path, columns=columns, hive_partitioning=False, glob=False)
     frame = pl.from_arrow(read(dataset, ref, name, columns))
     assert isinstance(frame, pl.DataFrame)
     return frame

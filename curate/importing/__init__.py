@@ -1,8 +1,9 @@
 """Stored rollouts of other trainers -> prompts, samples, verdicts and advantages."""
 
 from curate.importing.files import fingerprint
-from curate.importing.formats import FORMATS, detect_format
-from curate.importing.load import Loaded, Report, load
+from curate.importing.formats import FORMATS, choose, detect_format
+from curate.importing.load import Loaded, load
+from curate.importing.report import Report
 from curate.importing.rollout import MAPPABLE, Options, Rollout, parse_map
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Options",
     "Report",
     "Rollout",
+    "choose",
     "detect_format",
     "fingerprint",
     "load",

@@ -20,13 +20,13 @@ INT64_MAX = 2**63 - 1
 MISSING_LOGPROB = -9999.0
 
 FINISH_REASONS = {
-    **{word: "stop" for word in ("stop", "eos", "eos_token", "stop_sequence", "end_turn")},
-    **{word: "length" for word in ("length", "max_tokens", "max_length", "truncated")},
-    **{word: "abort" for word in ("abort", "aborted", "cancelled")},
+    **dict.fromkeys(("stop", "eos", "eos_token", "stop_sequence", "end_turn"), "stop"),
+    **dict.fromkeys(("length", "max_tokens", "max_length", "truncated"), "length"),
+    **dict.fromkeys(("abort", "aborted", "cancelled"), "abort"),
 }
 
 
-class BadValue(ValueError):
+class BadValueError(ValueError):
     """A value that cannot be used; the message completes a sentence that starts with the field's name."""
 
 
@@ -41,13 +41,13 @@ def kind(value: object) -> str:
 def number(value: object) -> float:
     """Read a finite number; a truth value counts as 0 or 1; text, NaN and infinities are refused."""
     if not isinstance(value, int | float | Decimal):
-        raise BadValue(f"is {kind(value)}, not a number")
+        raise BadValueError(f"is {kind(value)}, not a number")
     try:
         result = float(value)
     except (OverflowError, ValueError):
         result = math.nan
     if not math.isfinite(result):
-        raise BadValue("is NaN" if math.isnan(result) else "is infinite")
+        raise BadValueError("is NaN" if math.isnan(result) else "is infinite")
     return result
 
 
@@ -56,9 +56,9 @@ def integer(value: object, low: int = -INT64_MAX - 1, high: int = INT64_MAX) -> 
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise BadValue(f"is {kind(value)}, not a whole number")
+        raise BadValueError(f"is {kind(value)}, not a whole number")
     if not low <= value <= high:
-        raise BadValue(f"is outside {low}..{high}")
+        raise BadValueError(f"is outside {low}..{high}")
     return value
 
 
@@ -67,14 +67,14 @@ def truth(value: object) -> bool:
     if isinstance(value, bool | int | float | Decimal) and value in (0, 1):
         return bool(value)
     shown = value if isinstance(value, int | float) else kind(value)
-    raise BadValue(f"is {shown}, neither true nor false: leave it out with --format generic")
+    raise BadValueError(f"is {shown}, neither true nor false: leave it out with --format generic")
 
 
 def text(value: object) -> str:
     """Read text as it is."""
     if isinstance(value, str):
         return value
-    raise BadValue(f"is {kind(value)}, not text")
+    raise BadValueError(f"is {kind(value)}, not text")
 
 
 def label(value: object) -> str:
@@ -97,12 +97,12 @@ def messages(value: list[Any]) -> str:
     Null entries are left out: Parquet adds them where JSON has no key.
     """
     if not value or not all(isinstance(m, dict) and isinstance(m.get("role"), str) for m in value):
-        raise BadValue("is a list, but not of messages with role and content")
+        raise BadValueError("is a list, but not of messages with role and content")
     present = [{name: part for name, part in message.items() if part is not None} for message in value]
     try:
         return canonical_json(present).decode()
     except TypeError as error:
-        raise BadValue(f"holds messages that JSON cannot: {error}") from None
+        raise BadValueError(f"holds messages that JSON cannot: {error}") from None
 
 
 def completion(value: object) -> str:
@@ -113,7 +113,7 @@ def completion(value: object) -> str:
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
         value = value[0].get("content")
     if isinstance(value, list):
-        raise BadValue(f"is a conversation of {len(value)} messages, not one completion")
+        raise BadValueError(f"is a conversation of {len(value)} messages, not one completion")
     return text(value)
 
 
@@ -121,7 +121,7 @@ def token_ids(value: object) -> NDArray[np.int32]:
     """Read token ids, shape (T,), each a whole number of at least 0."""
     ids = _array(value, "token ids")
     if ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() > INT32_MAX):
-        raise BadValue(f"has entries that are no token ids (whole numbers 0..{INT32_MAX})")
+        raise BadValueError(f"has entries that are no token ids (whole numbers 0..{INT32_MAX})")
     return ids.astype(np.int32)
 
 
@@ -131,11 +131,11 @@ def logprobs(value: object) -> NDArray[np.float32]:
     if not values.size:
         return values.astype(np.float32)
     if values.dtype.kind not in "iuf":
-        raise BadValue("has entries that are not numbers")
+        raise BadValueError("has entries that are not numbers")
     if not values.max() <= 0:
-        raise BadValue("has an entry that is NaN or above 0")
+        raise BadValueError("has an entry that is NaN or above 0")
     if values.min() <= MISSING_LOGPROB:
-        raise BadValue(f"has an entry of {values.min():g}: the server's mark for a missing log-prob")
+        raise BadValueError(f"has an entry of {values.min():g}: the server's mark for a missing log-prob")
     return values.astype(np.float32)
 
 
@@ -143,39 +143,39 @@ def mask(value: object) -> NDArray[np.bool_]:
     """Read a loss mask, shape (T,), of truth values or 0 and 1."""
     values = _array(value, "truth values")
     if values.size and (values.dtype.kind not in "biu" or not np.isin(values, (0, 1)).all()):
-        raise BadValue("has entries that are neither true nor false")
+        raise BadValueError("has entries that are neither true nor false")
     return values.astype(np.bool_)
 
 
 def _array(value: object, what: str) -> NDArray[Any]:
     if not isinstance(value, list | np.ndarray):
-        raise BadValue(f"is {kind(value)}, not a list of {what}")
+        raise BadValueError(f"is {kind(value)}, not a list of {what}")
     try:
         values = np.asarray(value)
     except ValueError:
-        raise BadValue(f"is a nested list, not a list of {what}") from None
+        raise BadValueError(f"is a nested list, not a list of {what}") from None
     if values.ndim != 1:
-        raise BadValue(f"is a nested list, not a list of {what}")
+        raise BadValueError(f"is a nested list, not a list of {what}")
     return values
 
 
 def _temperature(value: object) -> float:
     result = number(value)
     if result < 0:
-        raise BadValue("is below 0")
+        raise BadValueError("is below 0")
     return result
 
 
 def _top_p(value: object) -> float:
     result = number(value)
     if not 0 < result <= 1:
-        raise BadValue("is outside (0, 1]")
+        raise BadValueError("is outside (0, 1]")
     return result
 
 
 def _semantics(value: object) -> str:
     if value not in ("raw", "processed"):
-        raise BadValue("is neither raw nor processed")
+        raise BadValueError("is neither raw nor processed")
     return str(value)
 
 
@@ -210,8 +210,8 @@ def rollout(file: str, row: int, raw: Mapping[str, Any], group_key: object = Non
     """Make a Rollout of a source's values, named by our fields; null and absent are the same.
 
     Log-probs and loss masks belong to token ids and must have their length; a text does not say which tokens were
-    sampled. A sample with an accuracy and no reward gets the reward of its outcome, 1 or 0. Raises BadValue with the
-    reason where the row cannot become a sample.
+    sampled. A sample with an accuracy and no reward gets the reward of its outcome, 1 or 0. Raises BadValueError with
+    the reason where the row cannot become a sample.
     """
     fields: dict[str, Any] = {}
     name = ""
@@ -219,20 +219,20 @@ def rollout(file: str, row: int, raw: Mapping[str, Any], group_key: object = Non
         for name, value in raw.items():
             if value is not None:
                 fields[name] = CONVERT[name](value)
-    except BadValue as error:
-        raise BadValue(f"{name} {error}") from None
+    except BadValueError as error:
+        raise BadValueError(f"{name} {error}") from None
     if "prompt" in fields:
         if isinstance(raw["prompt"], list):
             fields["prompt_format"] = "chat"
     elif "prompt_ids" not in fields:
-        raise BadValue("has no prompt")
+        raise BadValueError("has no prompt")
     if "completion_ids" in fields:
         fields["token_exact"] = True
         _check_lengths(fields)
     elif "completion" not in fields:
-        raise BadValue("has no completion")
+        raise BadValueError("has no completion")
     elif "logprobs" in fields or "loss_mask" in fields:
-        raise BadValue("has logprobs or a loss_mask, but no completion_ids that they belong to")
+        raise BadValueError("has logprobs or a loss_mask, but no completion_ids that they belong to")
     if "accuracy" in fields and "reward" not in fields:
         fields["reward"] = float(fields["accuracy"])
     return Rollout(file, row, group_key, **fields)
@@ -242,4 +242,4 @@ def _check_lengths(fields: Mapping[str, Any]) -> None:
     n = len(fields["completion_ids"])
     for name in ("logprobs", "loss_mask"):
         if name in fields and len(fields[name]) != n:
-            raise BadValue(f"{name} has {len(fields[name])} entries for {n} completion_ids")
+            raise BadValueError(f"{name} has {len(fields[name])} entries for {n} completion_ids")

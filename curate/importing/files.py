@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,18 +57,18 @@ def take(sources: Sequence[Source], pattern: re.Pattern[str]) -> list[Source]:
 
 
 def numbers_report(numbers: Iterable[int], what: str) -> str:
-    """Say which of a run of numbered files are there: range, stride and gaps, e.g. ``steps 1 to 5 (4 of 5), missing 3``.
+    """Say which of a run of numbered files are there: range, stride and gaps, such as ``steps 1 to 5: 4 files``.
 
     The stride is the most frequent distance of neighbours; a single number has none.
     """
     present = sorted(set(numbers))
     if len(present) < 2:
         return f"{what} {present[0]} only" if present else f"no {what}"
-    stride = Counter(b - a for a, b in zip(present, present[1:], strict=False)).most_common(1)[0][0]
+    stride = Counter(b - a for a, b in pairwise(present)).most_common(1)[0][0]
     n_expected = (present[-1] - present[0]) // stride + 1
     missing = n_expected - len(present)
     every = f", every {stride}" if stride > 1 else ""
-    first = next((a + stride for a, b in zip(present, present[1:], strict=False) if b - a > stride), None)
+    first = next((a + stride for a, b in pairwise(present) if b - a > stride), None)
     gaps = f"; {missing} missing, the first is {first}" if missing > 0 else ""
     return f"{what} {present[0]} to {present[-1]}{every}: {len(present)} files{gaps}"
 

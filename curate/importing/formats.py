@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from curate.errors import ConfigError
-from curate.importing import generic, gsm8k_solutions, open_instruct, records, trl, verl
+from curate.importing import generic, gsm8k_solutions, open_instruct, rows, trl, verl
 from curate.importing.files import READABLE, Source, find, take
 from curate.importing.rollout import Item, Options
 
@@ -75,7 +75,7 @@ def _unknown(paths: Sequence[Path], sources: Sequence[Source]) -> str:
     readable = [source for source in sources if source.path.suffix.lower() in READABLE]
     if not readable:
         return f"{_shown(paths)}: nothing to import, {_listing(sources)}; import reads {', '.join(READABLE)}"
-    fields = records.peek(readable[0].path)
+    fields = rows.peek(readable[0].path)
     if not fields:
         return f"{readable[0].path} has no rows that could be read"
     return (

@@ -1,4 +1,4 @@
-"""Any JSONL, Parquet or CSV file whose columns the user maps to ours: ``--map prompt=question --map completion=answer``.
+"""Any JSONL, Parquet or CSV file whose columns the user maps to ours: ``--map prompt=question``.
 
 ``COL[]`` takes a list column: one row is then one prompt with its group of samples, all such lists of one length.
 Dotted paths reach into nested fields (``reward_model.ground_truth``). Columns that have our names are mapped without
@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from curate.errors import ConfigError
-from curate.importing import records
-from curate.importing.convert import BadValue, key, rollout
+from curate.importing import rows
+from curate.importing.convert import BadValueError, key, rollout
 from curate.importing.files import JSONL, Source
+from curate.importing.record import Record, reject
 from curate.importing.rollout import MAPPABLE, Item, Note, Options
 
 NAME = "generic"
@@ -43,7 +44,7 @@ class Plan(NamedTuple):
 
 def detect(path: Path) -> str | None:
     """Say that a file has columns of our names, or None; every more specific format goes first."""
-    names = set(records.peek(path))
+    names = set(rows.peek(path))
     if not ({"prompt", "prompt_ids"} & names and {"completion", "completion_ids"} & names):
         return None
     return f"columns {', '.join(name for name in MAPPABLE if name in names)} have our names"
@@ -56,7 +57,7 @@ def read(sources: Sequence[Source], options: Options) -> Iterator[Item]:
     100 lines say which there are.
     """
     for source in sources:
-        names = records.peek(source.path)
+        names = rows.peek(source.path)
         if not names:
             continue
         plan = make_plan(source, options.columns, names)
@@ -65,7 +66,7 @@ def read(sources: Sequence[Source], options: Options) -> Iterator[Item]:
         single = {name: _getter(column) for name, column in plan.single.items()}
         lists = {name: _getter(column) for name, column in plan.lists.items()}
         columns = list(dict.fromkeys([*plan.single.values(), *plan.lists.values()]))
-        yield from records.each(source, partial(_samples, source, plan.is_csv, single, lists), columns)
+        yield from rows.each(source, partial(_samples, source, plan.is_csv, single, lists), columns)
 
 
 def make_plan(source: Source, mapping: Mapping[str, str], names: Sequence[str]) -> Plan:
@@ -118,7 +119,7 @@ def _getter(column: str) -> Getter:
 
 
 def _samples(
-    source: Source, is_csv: bool, single: dict[str, Getter], lists: dict[str, Getter], record: records.Record
+    source: Source, is_csv: bool, single: dict[str, Getter], lists: dict[str, Getter], record: Record
 ) -> Iterator[Item]:
     raw = {name: get(record.values) for name, get in single.items()}
     if is_csv:
@@ -133,8 +134,8 @@ def _samples(
         fields = raw | {"sample_index": index} | dict(zip(columns, own, strict=True))
         try:
             yield rollout(source.name, record.row, fields, group_key)
-        except BadValue as error:
-            yield records.reject(source, record, f"sample {index}: {error}")
+        except BadValueError as error:
+            yield reject(source, record, f"sample {index}: {error}")
 
 
 def _group_key(group: object, step: object) -> object:
@@ -149,12 +150,12 @@ def _equal_lists(lists: dict[str, Any], is_csv: bool) -> dict[str, list[Any]]:
         lists = {name: _json_cell(name, cell) for name, cell in lists.items()}
     for name, values in lists.items():
         if not isinstance(values, list):
-            raise BadValue(f"{name} is not a list, but its column is mapped with []")
+            raise BadValueError(f"{name} is not a list, but its column is mapped with []")
     if len({len(values) for values in lists.values()}) > 1:
         lengths = ", ".join(f"{name} {len(values)}" for name, values in lists.items())
-        raise BadValue(f"lists of different lengths: {lengths}")
+        raise BadValueError(f"lists of different lengths: {lengths}")
     if not next(iter(lists.values())):
-        raise BadValue("the lists are empty: no samples")
+        raise BadValueError("the lists are empty: no samples")
     return lists
 
 
@@ -188,4 +189,4 @@ def _json_cell(name: str, cell: str) -> Any:
     try:
         return orjson.loads(cell)
     except orjson.JSONDecodeError:
-        raise BadValue(f"{name} is not a JSON list") from None
+        raise BadValueError(f"{name} is not a JSON list") from None

@@ -1,4 +1,4 @@
-"""Which group each sample belongs to, said by the source or inferred from (step, exact prompt), and how sure that is."""
+"""Which group each sample is in, said by the source or inferred from (step, exact prompt), and how sure that is."""
 
 from __future__ import annotations
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from curate.importing import records
-from curate.importing.convert import BadValue, rollout, text
+from curate.importing import rows
+from curate.importing.convert import BadValueError, rollout, text
 from curate.importing.files import JSONL, Source
+from curate.importing.record import Record, reject
 from curate.importing.rollout import Item, Options, refuse_columns
 
 NAME = "gsm8k-solutions"
@@ -23,7 +24,7 @@ MODELS = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verificat
 
 def detect(path: Path) -> str | None:
     """Say why a file looks like GSM8K model solutions, or None."""
-    if path.suffix.lower() not in JSONL or not {"question", "ground_truth", *MODELS} <= set(records.peek(path)):
+    if path.suffix.lower() not in JSONL or not {"question", "ground_truth", *MODELS} <= set(rows.peek(path)):
         return None
     return f"fields question, ground_truth, {', '.join(MODELS)}: GSM8K example solutions"
 
@@ -32,7 +33,7 @@ def read(sources: Sequence[Source], options: Options) -> Iterator[Item]:
     """Read four samples a line; a model whose solution or flag is missing becomes a reject of its own."""
     refuse_columns(options, NAME)
     for source in sources:
-        yield from records.each(source, partial(_samples, source))
+        yield from rows.each(source, partial(_samples, source))
 
 
 def final_answer(solution: str) -> str | None:
@@ -46,7 +47,7 @@ def final_answer(solution: str) -> str | None:
     return None
 
 
-def _samples(source: Source, record: records.Record) -> Iterator[Item]:
+def _samples(source: Source, record: Record) -> Iterator[Item]:
     reference = text(record.values.get("ground_truth"))
     shared = {
         "prompt": record.values.get("question"),
@@ -56,11 +57,11 @@ def _samples(source: Source, record: records.Record) -> Iterator[Item]:
     for index, model in enumerate(MODELS):
         solved = record.values.get(model)
         if not isinstance(solved, dict) or solved.get("is_correct") is None:
-            yield records.reject(source, record, f"{model} has no solution with an is_correct flag")
+            yield reject(source, record, f"{model} has no solution with an is_correct flag")
             continue
         own = {"completion": solved.get("solution"), "accuracy": solved["is_correct"], "policy": model}
         group = {"file": source.name, "row": record.row}
         try:
             yield rollout(source.name, record.row, shared | own | {"sample_index": index}, group)
-        except BadValue as error:
-            yield records.reject(source, record, f"{model}: {error}")
+        except BadValueError as error:
+            yield reject(source, record, f"{model}: {error}")

@@ -1,4 +1,4 @@
-"""open-instruct's rollout traces (``--save_traces``): ``{run}_rollouts_{shard:06d}.jsonl`` and ``{run}_metadata.jsonl``.
+"""open-instruct's rollout traces (``--save_traces``): ``{run}_rollouts_{shard:06d}.jsonl``, ``{run}_metadata.jsonl``.
 
 Fields: step, sample_idx (in the step's batch), prompt_idx (of the prompt in it), prompt_tokens, response_tokens,
 reward, advantage, finish_reason, dataset, ground_truth, request_info, logprobs (allenai/open-instruct,
@@ -15,9 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from curate.importing import records
-from curate.importing.convert import BadValue, key, rollout
+from curate.importing import rows
+from curate.importing.convert import BadValueError, key, rollout
 from curate.importing.files import JSONL, Source, numbers_report
+from curate.importing.record import Record
 from curate.importing.rollout import Item, Note, Options, refuse_columns
 
 NAME = "open-instruct"
@@ -28,7 +29,7 @@ FIELDS = ("step", "sample_idx", "prompt_idx", "prompt_tokens", "response_tokens"
 
 def detect(path: Path) -> str | None:
     """Say why a file looks like open-instruct's rollout traces, or None."""
-    if path.suffix.lower() not in JSONL or not set(FIELDS) <= set(records.peek(path)):
+    if path.suffix.lower() not in JSONL or not set(FIELDS) <= set(rows.peek(path)):
         return None
     return f"fields {', '.join(FIELDS)}: open-instruct rollout traces"
 
@@ -45,24 +46,24 @@ def read(sources: Sequence[Source], options: Options) -> Iterator[Item]:
         policy = _model_name(source.path.with_name(f"{run}_metadata.jsonl"))
         if policy is None:
             yield Note(f"no {run}_metadata.jsonl with a model_name: the policy of {source.name} is unknown")
-        yield from records.each(source, partial(_sample, source, options, run, policy))
+        yield from rows.each(source, partial(_sample, source, options, run, policy))
 
 
 def _model_name(path: Path) -> str | None:
     if not path.is_file():
         return None
-    for record in records.records(Source(path, path.name, True)):
-        if isinstance(record, records.Record):
+    for record in rows.records(Source(path, path.name, True)):
+        if isinstance(record, Record):
             name = record.values.get("model_name")
             return name if isinstance(name, str) and name != "unknown" else None
     return None
 
 
-def _sample(source: Source, options: Options, run: str, policy: str | None, record: records.Record) -> Iterator[Item]:
+def _sample(source: Source, options: Options, run: str, policy: str | None, record: Record) -> Iterator[Item]:
     values = record.values
     info = values.get("request_info")
     if isinstance(info, dict) and info.get("tool_calleds"):
-        raise BadValue("tools were called: their output is among response_tokens, and no mask says where")
+        raise BadValueError("tools were called: their output is among response_tokens, and no mask says where")
     raw = {
         "prompt_ids": values.get("prompt_tokens"),
         "completion_ids": values.get("response_tokens"),
@@ -81,7 +82,7 @@ def _sample(source: Source, options: Options, run: str, policy: str | None, reco
     }
     missing = [name for name in ("step", "prompt_idx", "sample_idx") if values.get(name) is None]
     if missing:
-        raise BadValue(f"{missing[0]} is missing: the sample's group is unknown")
+        raise BadValueError(f"{missing[0]} is missing: the sample's group is unknown")
     yield rollout(source.name, record.row, raw, [run, key(values["step"]), key(values["prompt_idx"])])
 
 

@@ -7,7 +7,7 @@ statistics let the second reading skip most of a file even when the groups lie s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sized
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +16,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curate.importing.records import excerpt
+from curate.importing.record import excerpt
 from curate.importing.rollout import Rollout
 from curate.records import Reject
 
@@ -115,8 +115,9 @@ class Spill:
 
     def add(self, ordinal: int, prompt_id: str, rollout: Rollout) -> None:
         """Append a sample of a group."""
-        shared = (ordinal, self.n_rows, prompt_id, rollout.file, rollout.row, *rollout[_SAMPLE_FIELDS])
-        self.rows.add(shared, 200 + _size(rollout.completion) + 9 * _size(rollout.completion_ids))
+        place = (ordinal, self.n_rows, prompt_id, rollout.file, rollout.row)
+        sample: tuple[Any, ...] = tuple(rollout)[_FIRST_SAMPLE_FIELD:]
+        self.rows.add(place + sample, 200 + _size(rollout.completion) + 9 * _size(rollout.completion_ids))
         self.n_rows += 1
 
     def add_prompt(self, ordinal: int, row: dict[str, Any]) -> None:
@@ -150,12 +151,12 @@ class Spill:
         self._rejects.close()
 
 
-_SAMPLE_FIELDS = slice(Rollout._fields.index("sample_index"), len(Rollout._fields))
+_FIRST_SAMPLE_FIELD = Rollout._fields.index("sample_index")
 
 
 def _ordinal(row: tuple[Any, ...]) -> Any:
     return row[0]
 
 
-def _size(value: Sequence[Any] | None) -> int:
+def _size(value: Sized | None) -> int:
     return 0 if value is None else len(value)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from curate.errors import ConfigError
+from curate.importing.outcome import Judging
 
 KEY = [("group_id", pa.int64()), ("sample_index", pa.int32())]
 SCHEMAS = {
@@ -78,45 +77,8 @@ SCHEMAS = {
 # Arrow's plain strings and lists hold 2 GiB a chunk: long completions would not fit one chunk a part.
 CHUNK_ROWS = 4_096
 
+KEYS = ["ordinal", "sample_index", "arrival"]
 IS_FIRST = pl.col("sample_index").is_null() | pl.struct("ordinal", "sample_index").is_first_distinct()
-
-
-class Judging(NamedTuple):
-    """What the whole source says of correctness: the expression of ``correct``, and which tables there are."""
-
-    correct: pl.Expr
-    has_verdicts: bool
-    has_advantages: bool
-
-
-def correct_expression(correct_when: str | None, is_binary: bool) -> pl.Expr:
-    """Say when a sample is correct: the user's condition, else the source's accuracy, else a reward of 1 among 0 and 1.
-
-    Null where none of them says; a null reward is never correct nor incorrect.
-    """
-    if correct_when is not None:
-        return compile_condition(correct_when)
-    by_reward = pl.col("reward") == 1 if is_binary else pl.lit(None, pl.Boolean)
-    return pl.coalesce(pl.col("accuracy"), by_reward)
-
-
-def compile_condition(condition: str) -> pl.Expr:
-    """Compile ``--correct-when``, an SQL condition on ``reward`` alone, such as ``reward > 0``.
-
-    ConfigError where it is not SQL, not true or false, uses another column, or looks beyond one row.
-    """
-    probe = pl.DataFrame({"reward": [-1.0, 0.0, 0.25, 1.0, 7.0, None]})
-    try:
-        expression = pl.sql_expr(condition)
-        whole = probe.with_columns(correct=expression)["correct"]
-        alone = [probe[i : i + 1].with_columns(correct=expression)["correct"][0] for i in range(len(probe))]
-    except pl.exceptions.PolarsError as error:
-        raise ConfigError(f"--correct-when {condition}: not a condition on reward: {error}") from None
-    if whole.dtype != pl.Boolean:
-        raise ConfigError(f"--correct-when {condition}: gives {whole.dtype}, not true or false; write reward > 0")
-    if whole.to_list() != alone:
-        raise ConfigError(f"--correct-when {condition}: must decide by the sample's own reward alone")
-    return expression.fill_null(pl.lit(None, pl.Boolean))
 
 
 def read_rows(path: Path, low: int, high: int, columns: list[str] | None = None) -> pl.DataFrame:
@@ -124,20 +86,21 @@ def read_rows(path: Path, low: int, high: int, columns: list[str] | None = None)
     rows = pl.scan_parquet(path).filter(pl.col("ordinal").is_between(low, high - 1))
     if columns is not None:
         rows = rows.select(columns)
-    return rows.sort("ordinal", "sample_index", "arrival", maintain_order=True).collect()
+    return rows.sort(KEYS).collect()
 
 
 def make_part(
     rows: pl.DataFrame, prompts: pl.DataFrame, ids: NDArray[np.int64], low: int, judging: Judging
 ) -> dict[str, pa.Table]:
     """Make the tables of one part of its spilled rows; ``ids`` holds the group_id of each ordinal from ``low`` on."""
-    samples = rows.filter(IS_FIRST).with_columns(
-        group_id=pl.Series(ids)[rows.filter(IS_FIRST)["ordinal"] - low],
+    kept = rows.filter(IS_FIRST)
+    samples = kept.with_columns(
+        group_id=pl.Series(ids, dtype=pl.Int64).gather(kept["ordinal"] - low),
         sample_index=pl.coalesce(pl.col("sample_index"), pl.int_range(pl.len()).over("ordinal")).cast(pl.Int32),
     )
     tables = {"prompts": to_arrow(prompts, "prompts"), "samples": to_arrow(samples, "samples")}
     judged = samples.with_columns(
-        correct=samples.select("reward", "accuracy").select(correct=judging.correct)["correct"]
+        correct=samples.select("reward", "accuracy").with_columns(correct=judging.correct)["correct"]
     )
     if judging.has_verdicts:
         tables["verdicts"] = to_arrow(_verdicts(judged), "verdicts")

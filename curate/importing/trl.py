@@ -20,12 +20,11 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from curate.errors import ConfigError
-from curate.importing import records
+from curate.importing import parquet, rows
 from curate.importing.convert import rollout
 from curate.importing.files import Source, numbers_report
+from curate.importing.record import Record
 from curate.importing.rollout import Item, Note, Options, refuse_columns
 
 NAME = "trl"
@@ -35,7 +34,7 @@ FIELDS = ("step", "prompt", "completion", "advantage")
 
 def detect(path: Path) -> str | None:
     """Say why a file looks like TRL's logged completions, or None."""
-    if path.suffix.lower() != ".parquet" or not set(FIELDS) <= set(records.peek(path)):
+    if path.suffix.lower() != ".parquet" or not set(FIELDS) <= set(rows.peek(path)):
         return None
     return f"columns {', '.join(FIELDS)}: completions logged by a TRL trainer"
 
@@ -55,7 +54,7 @@ def read(sources: Sequence[Source], options: Options) -> Iterator[Item]:
         if content == before:
             yield Note(f"{source.name} repeats the generation batch of the file before it", n_rows)
         else:
-            yield from records.each(source, partial(_sample, source, reward), columns)
+            yield from rows.each(source, partial(_sample, source, reward), columns)
         before = content
 
 
@@ -65,7 +64,7 @@ def reward_column(sources: Sequence[Source], mapped: str | None) -> str | None:
     TRL writes no mark that tells reward functions from extras that they log, and no weights: with several float
     columns the user must choose. ConfigError then, and where a file lacks the column.
     """
-    floats = {source: records.float_columns(source.path) for source in sources}
+    floats = {source: parquet.float_columns(source.path) for source in sources}
     found = dict.fromkeys(name for names in floats.values() for name in names if name != "advantage")
     if mapped is None and len(found) > 1:
         raise ConfigError(
@@ -74,7 +73,7 @@ def reward_column(sources: Sequence[Source], mapped: str | None) -> str | None:
         )
     reward = mapped or next(iter(found), None)
     for source in sources if reward else ():
-        if reward not in records.peek(source.path):
+        if reward not in rows.peek(source.path):
             raise ConfigError(f"{source.path} has no column {reward}; its float columns: {', '.join(floats[source])}")
     return reward
 
@@ -82,13 +81,13 @@ def reward_column(sources: Sequence[Source], mapped: str | None) -> str | None:
 def _content(source: Source, columns: Sequence[str]) -> tuple[str, int]:
     digest = blake2b(digest_size=16)
     n_rows = 0
-    for record in records.records(source, [name for name in columns if name != "step"]):
-        digest.update(repr(record.values if isinstance(record, records.Record) else record).encode("utf-8", "replace"))
+    for record in rows.records(source, [name for name in columns if name != "step"]):
+        digest.update(repr(record.values if isinstance(record, Record) else record).encode("utf-8", "replace"))
         n_rows += 1
     return digest.hexdigest(), n_rows
 
 
-def _sample(source: Source, reward: str | None, record: records.Record) -> Iterator[Item]:
+def _sample(source: Source, reward: str | None, record: Record) -> Iterator[Item]:
     values = record.values
     raw = {
         "prompt": values.get("prompt"),

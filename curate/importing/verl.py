@@ -18,9 +18,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from curate.importing import records
-from curate.importing.convert import BadValue, key, rollout
+from curate.importing import rows
+from curate.importing.convert import BadValueError, key, rollout
 from curate.importing.files import JSONL, Source, numbers_report
+from curate.importing.record import Record, reject
 from curate.importing.rollout import Item, Note, Options, refuse_columns
 from curate.records import Reject
 
@@ -33,7 +34,7 @@ def detect(path: Path) -> str | None:
     """Say why a file looks like a verl rollout dump, or None."""
     if path.suffix.lower() not in JSONL:
         return None
-    names = set(records.peek(path))
+    names = set(rows.peek(path))
     if not set(FIELDS) <= names:
         return None
     extras = [f"{name} = {meaning}" for name, meaning in (("acc", "outcome"), ("uid", "group")) if name in names]
@@ -47,7 +48,7 @@ def read(sources: Sequence[Source], options: Options) -> Iterator[Item]:
     if steps:
         yield Note(numbers_report(steps, "steps"))
     for source in sources:
-        for _, session in groupby(records.records(source), _session):
+        for _, session in groupby(rows.records(source), _session):
             yield from _samples(source, list(session))
 
 
@@ -59,27 +60,27 @@ def split_uid(uid: object) -> tuple[str, int, int] | None:
     return parts[0], int(parts[1]), int(parts[2])
 
 
-def _session(record: records.Record | Reject) -> object:
+def _session(record: Record | Reject) -> object:
     if isinstance(record, Reject):
         return record.line
     split = split_uid(record.values.get("uid"))
     return split[:2] if split else record.row
 
 
-def _samples(source: Source, session: list[records.Record | Reject]) -> Iterator[Item]:
+def _samples(source: Source, session: list[Record | Reject]) -> Iterator[Item]:
     for record in session:
         if isinstance(record, Reject):
             yield record
         elif len(session) > 1:
-            yield records.reject(source, record, f"one of {len(session)} outputs of a multi-turn session")
+            yield reject(source, record, f"one of {len(session)} outputs of a multi-turn session")
         else:
             try:
                 yield _sample(source, record)
-            except BadValue as error:
-                yield records.reject(source, record, str(error))
+            except BadValueError as error:
+                yield reject(source, record, str(error))
 
 
-def _sample(source: Source, record: records.Record) -> Item:
+def _sample(source: Source, record: Record) -> Item:
     values = record.values
     raw = {
         "prompt": values.get("input"),
@@ -95,6 +96,6 @@ def _sample(source: Source, record: records.Record) -> Item:
         return rollout(source.name, record.row, raw)
     uid, raw["sample_index"], n_output = split
     if n_output > 0:
-        raise BadValue(f"output {n_output} of a multi-turn session")
+        raise BadValueError(f"output {n_output} of a multi-turn session")
     step = values.get("step")
     return rollout(source.name, record.row, raw, {"step": None if step is None else key(step), "uid": uid})

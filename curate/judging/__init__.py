@@ -3,3 +3,5 @@
 from curate.judging.rts import rts
 from curate.judging.rules import RULES, Rule, get
 from curate.judging.splitter import split
+
+__all__ = ["RULES", "Rule", "get", "rts", "split"]

@@ -2,3 +2,5 @@
 
 from curate.likelihood.from_sampler import from_sampler
 from curate.likelihood.ranks import rank
+
+__all__ = ["from_sampler", "rank"]

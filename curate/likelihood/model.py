@@ -44,7 +44,7 @@ class Scorer:
     ) -> None:
         self.path = Path(path)
         self.max_batch_tokens = max_batch_tokens
-        self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self.device = _device(device)
         self.model = _load(self.path, dtype).to(self.device).eval()
         config = self.model.config.get_text_config()
         self.vocab_size: int = self.model.get_input_embeddings().weight.shape[0]
@@ -65,7 +65,8 @@ class Scorer:
         one number or one per row. The order and the company of rows do not change their scores beyond float
         rounding. A row that cannot be scored has null log-probs and a reason: an empty prompt or completion, a
         temperature that is null or not above 0, a token id outside the vocabulary, more tokens than the model has
-        positions, a log-prob that is not finite. Raises ValueError where the arguments differ in length.
+        positions, a log-prob that is not finite. Raises ValueError where the arguments differ in length, ConfigError
+        where a batch does not fit the device.
         """
         heats = repeat(temperature, len(prompt_ids)) if isinstance(temperature, int | float) else temperature
         rows = [
@@ -74,13 +75,15 @@ class Scorer:
         ]
         scores = [Score(error=self._reason(row)) for row in rows]
         good = [place for place, score in enumerate(scores) if score.error is None]
-        for batch in token_batches([len(rows[place]) for place in good], self.max_batch_tokens):
-            places = [good[index] for index in batch]
-            for place, logprobs in zip(places, self._score_batch([rows[place] for place in places]), strict=True):
-                is_finite = all(map(math.isfinite, logprobs))
-                scores[place] = (
-                    Score(logprobs) if is_finite else Score(error="the model gave a log-prob that is not finite")
-                )
+        try:
+            for batch in token_batches([len(rows[place]) for place in good], self.max_batch_tokens):
+                places = [good[index] for index in batch]
+                for place, logprobs in zip(places, self._score_batch([rows[place] for place in places]), strict=True):
+                    is_finite = all(map(math.isfinite, logprobs))
+                    scores[place] = Score(logprobs) if is_finite else Score(error="a log-prob is not finite")
+        except torch.OutOfMemoryError as error:
+            limit = self.max_batch_tokens
+            raise ConfigError(f"max_batch_tokens = {limit} is too many for {self.device}'s memory: lower it") from error
         return scores
 
     def encode(self, prompt: str, completion: str, prompt_format: str) -> tuple[list[int], list[int]]:
@@ -115,11 +118,13 @@ class Scorer:
 
         try:
             messages = json.loads(prompt)
+            if not isinstance(messages, list) or not messages or not all(isinstance(turn, dict) for turn in messages):
+                raise ContractError("a chat prompt is not a JSON list of messages: import its samples again")
             ids = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-        except (ValueError, TypeError, KeyError, RecursionError, TemplateError) as error:
-            raise ContractError(
-                f"a chat prompt is not JSON messages the template takes: {_first_line(error)}"
-            ) from error
+        except (ValueError, RecursionError) as error:
+            raise ContractError(f"a chat prompt is not JSON: {_first_line(error)}") from error
+        except (TypeError, KeyError, AttributeError, TemplateError) as error:
+            raise ContractError(f"the chat template of {self.path} refuses a prompt: {_first_line(error)}") from error
         return list(ids)
 
     def _reason(self, row: _Row) -> str | None:
@@ -189,6 +194,14 @@ class _Row:
     def __len__(self) -> int:
         """Tokens the model reads: all but the last."""
         return len(self.prompt) + len(self.completion) - 1
+
+
+def _device(device: str) -> str:
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device is {device!r}, but torch sees no GPU: use auto or cpu")
+    return device
 
 
 def _load(path: Path, dtype: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from curate.reweighting.checks import check_columns, check_keys, check_numbers, check_rewards
+from curate.reweighting.checks import check_columns, check_keys, check_values, check_rewards
 from curate.reweighting.duplicates import share_duplicates
 from curate.reweighting.gates import N_CORRECT, SIZE
 from curate.reweighting.order import GROUP, KEY, Ordered, in_key_order
@@ -25,10 +25,11 @@ def reweight(frame: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
 
     Equal ``completion_ids``, if the frame has them, share their mean log-prob first (for the ranks only).
     A group of one is dropped as singleton, a uniform group by the recipe's gate. Raises ConfigError for a missing
-    column or rewards that the recipe is not defined for, ContractError for a key twice, NaN or infinity.
+    column or rewards that the recipe is not defined for, ContractError for a key twice or null, NaN or infinity,
+    an unknown outcome, or RTS outside [0, 1].
     """
     check_columns(frame, recipe)
-    check_numbers(frame, recipe)
+    check_values(frame, recipe)
     shared = share_duplicates(frame) if "completion_ids" in frame.columns else frame
     ordered = in_key_order(_inputs(shared, recipe))
     check_keys(ordered)
@@ -46,30 +47,40 @@ def apply(frame: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
 
 def _computed(ordered: Ordered, recipe: Recipe) -> pl.DataFrame:
     """Compute the six columns, rows in the order of the input."""
-    check_rewards(ordered.frame, recipe)
     samples = _leave(ordered.frame, recipe)
     samples = samples.with_columns(shaped=recipe.shaped.over(GROUP))
+    rows = samples.select(
+        SHAPED, "left", advantage=recipe.advantage(SHAPED).over(GROUP), weight=_over_groups(recipe.weight)
+    )
+    of_group = _group_columns(samples, recipe).select(pl.all().gather(samples[GROUP]))
+    return ordered.restore(rows.hstack(of_group).select(*_kept()))
+
+
+def _group_columns(samples: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
+    """Compute what is one value a group, a row a group: sizes, and whether and why it is dropped."""
     groups = samples.group_by(GROUP, maintain_order=True).agg(
         group_size=SIZE.cast(pl.Int32),
         n_correct=N_CORRECT.cast(pl.Int32),
         degenerate=recipe.degenerate,
-        dropped=pl.when(SIZE == 1).then(pl.lit("singleton")).otherwise(recipe.drop),
+        barred=recipe.drop,
     )
-    rows = samples.select(
-        SHAPED, "left", advantage=recipe.advantage(SHAPED).over(GROUP), weight=_over_groups(recipe.weight)
-    ).hstack(groups.drop(GROUP).select(pl.all().gather(samples[GROUP])))
-    return ordered.restore(rows.select(*_kept()))
+    no_signal = pl.when(pl.col("degenerate") & ~pl.lit(recipe.keep_degenerate)).then(pl.lit("degenerate"))
+    single = pl.when(pl.col("group_size") == 1).then(pl.lit("singleton"))
+    return groups.select("group_size", "n_correct", "degenerate", dropped=pl.coalesce(single, "barred", no_signal))
 
 
 def _inputs(frame: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
     """Select the key and what the recipe reads, as float64, with ``correct`` in place of ``outcome``."""
-    outcome = pl.col("outcome") == "correct" if "outcome" in frame.columns else REWARD == 1
+    has_outcome = "outcome" in frame.columns
+    outcome = pl.col("outcome").cast(pl.String) == "correct" if has_outcome else REWARD == 1
     numbers = [column for column in needed_columns(recipe) if column != "outcome"]
-    return frame.select(
+    inputs = frame.select(
         *KEY,
         pl.col(numbers).cast(pl.Float64),
         correct=pl.when(REWARD.is_not_null()).then(outcome),
     )
+    check_rewards(inputs, recipe, has_outcome)
+    return inputs
 
 
 def _leave(samples: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
@@ -77,11 +88,13 @@ def _leave(samples: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
     samples = samples.with_columns(solved="correct")
     if not samples.null_count().select(pl.sum_horizontal(pl.all())).item():
         return samples.with_columns(left=pl.lit(None, pl.String))
-    left = pl.when(REWARD.is_null()).then(pl.lit("unjudged"))
+    reasons = [pl.when(REWARD.is_null()).then(pl.lit("unjudged"))]
     for reason, missing in recipe.missing.items():
-        left = left.when(missing.over(GROUP)).then(pl.lit(reason))
+        reasons.append(pl.when(missing.over(GROUP)).then(pl.lit(reason)))
     inputs = pl.exclude(*KEY, GROUP, "solved", "left")
-    return samples.with_columns(left=left).with_columns(pl.when(pl.col("left").is_null()).then(inputs).name.keep())
+    return samples.with_columns(left=pl.coalesce(reasons)).with_columns(
+        pl.when(pl.col("left").is_null()).then(inputs).name.keep()
+    )
 
 
 def _over_groups(expression: pl.Expr) -> pl.Expr:

@@ -9,7 +9,6 @@ import polars as pl
 from curate.reweighting.recipe import CORRECT, SHAPED, SOLVED
 
 KeepGroups = Literal["mixed", "not_all_correct", "all"]
-GateOn = Literal["outcome", "shaped"]
 
 # Shaped rewards closer than this carry no signal: dividing by std + eps alone would make noise of them.
 TOLERANCE = 1e-12
@@ -37,17 +36,19 @@ def has_success() -> pl.Expr:
     return SOLVED.any()
 
 
-def drop_reason(keep_groups: KeepGroups, gate_on: GateOn, degenerate: pl.Expr) -> pl.Expr:
-    """Give the reason why a group of two or more does not train, or null: all_wrong, all_correct or degenerate.
+def drop_reason(keep_groups: KeepGroups, falls: pl.Expr | None = None) -> pl.Expr:
+    """Give the reason why a group's outcomes bar it from training, or null: all_wrong or all_correct.
 
-    ``keep_groups``: "mixed" drops all-wrong and all-correct groups, "not_all_correct" only the latter, "all" none.
-    With ``gate_on="shaped"`` an all-wrong or all-correct group falls only if its *shaped* rewards are uniform too.
-    Degenerate groups are dropped unless "all" keeps them, at advantage 0.
+    ``keep_groups``: "mixed" bars all-wrong and all-correct groups, "not_all_correct" the latter, "all" none.
+    With ``falls`` (gate on shaped rewards) such a group is barred only where that is true as well.
     """
-    if keep_groups == "all":
-        return pl.lit(None, dtype=pl.String)
-    falls = degenerate if gate_on == "shaped" else pl.lit(True)
-    reason = pl.when(falls & (N_CORRECT == SIZE)).then(pl.lit("all_correct"))
+    reason = pl.lit(None, pl.String)
     if keep_groups == "mixed":
-        reason = reason.when(falls & (N_CORRECT == 0)).then(pl.lit("all_wrong"))
-    return reason.when(degenerate).then(pl.lit("degenerate"))
+        reason = pl.when(_barred(N_CORRECT == 0, falls)).then(pl.lit("all_wrong")).otherwise(reason)
+    if keep_groups != "all":
+        reason = pl.when(_barred(N_CORRECT == SIZE, falls)).then(pl.lit("all_correct")).otherwise(reason)
+    return reason
+
+
+def _barred(outcomes: pl.Expr, falls: pl.Expr | None) -> pl.Expr:
+    return outcomes if falls is None else outcomes & falls

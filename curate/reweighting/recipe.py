@@ -26,8 +26,9 @@ class Recipe:
     sample lacks a value that the recipe reads for it. Such samples and the unjudged ones leave: every input is
     null for them in what follows, so that count, mean, std and rank pass over them.
     ``shaped`` is the shaped reward; ``advantage`` makes the advantage from the column of shaped rewards.
-    ``degenerate`` is true for a group without signal (its advantage is exactly 0), ``drop`` gives the reason why a
-    whole group does not train, or null. ``weight`` multiplies the loss of kept samples.
+    ``drop`` gives the reason why a whole group does not train, or null; ``degenerate`` is true for a group without
+    signal, which is dropped too unless ``keep_degenerate`` keeps it at an advantage of exactly 0.
+    ``weight`` multiplies the loss of kept samples.
     Columns they may read: ``reward``, ``correct``, ``solved``, ``shaped``, and those of likelihoods and feedback.
     """
 
@@ -35,6 +36,7 @@ class Recipe:
     advantage: Callable[[pl.Expr], pl.Expr]
     degenerate: pl.Expr
     drop: pl.Expr
+    keep_degenerate: bool = False
     missing: Mapping[str, pl.Expr] = field(default_factory=dict)
     weight: pl.Expr = field(default_factory=lambda: pl.lit(1.0))
     name: str = ""

@@ -13,7 +13,7 @@ import polars as pl
 
 from curate.errors import ConfigError
 from curate.reweighting.estimators import center, clamp_correct, damp, leave_one_out, standardize
-from curate.reweighting.gates import TOLERANCE, GateOn, KeepGroups, can_train, drop_reason, has_success, uniform
+from curate.reweighting.gates import TOLERANCE, KeepGroups, can_train, drop_reason, has_success, uniform
 from curate.reweighting.recipe import CORRECT, REWARD, Recipe
 from curate.reweighting.registry import register
 from curate.reweighting.shaping import (
@@ -28,6 +28,7 @@ from curate.reweighting.shaping import (
     unlikeliness,
 )
 
+GateOn = Literal["outcome", "shaped"]
 Scale = Literal["std", "none"]
 Scope = Literal["all_wrong", "all"]
 
@@ -47,7 +48,8 @@ def grpo(eps: float = 1e-6, keep_groups: KeepGroups = "mixed") -> Recipe:
         shaped=REWARD,
         advantage=standardize(eps),
         degenerate=uniform(),
-        drop=drop_reason(keep_groups, "outcome", uniform()),
+        drop=drop_reason(keep_groups),
+        keep_degenerate=keep_groups == "all",
     )
 
 
@@ -61,7 +63,8 @@ def dr_grpo(keep_groups: KeepGroups = "mixed") -> Recipe:
         shaped=REWARD,
         advantage=center,
         degenerate=uniform(),
-        drop=drop_reason(keep_groups, "outcome", uniform()),
+        drop=drop_reason(keep_groups),
+        keep_degenerate=keep_groups == "all",
     )
 
 
@@ -75,7 +78,8 @@ def rloo(keep_groups: KeepGroups = "mixed") -> Recipe:
         shaped=REWARD,
         advantage=leave_one_out,
         degenerate=uniform(),
-        drop=drop_reason(keep_groups, "outcome", uniform()),
+        drop=drop_reason(keep_groups),
+        keep_degenerate=keep_groups == "all",
     )
 
 
@@ -112,7 +116,8 @@ def unlikely_grpo(
         shaped=shaped,
         advantage=lambda shaped: clamp_correct(estimate(shaped)) if clamp_sign else estimate(shaped),
         degenerate=uniform(),
-        drop=drop_reason(keep_groups, gate_on, uniform()),
+        drop=drop_reason(keep_groups, uniform() if gate_on == "shaped" else None),
+        keep_degenerate=keep_groups == "all",
     )
 
 
@@ -173,7 +178,8 @@ def spectral_grpo(
         shaped=pl.when(acts).then(graded(rts, beta, gamma, shape, graded_max)).otherwise(REWARD),
         advantage=lambda shaped: damp(standardize(eps)(shaped), ~has_success(), damping, one_sided),
         degenerate=no_signal,
-        drop=drop_reason(keep_groups, "outcome", no_signal),
+        drop=drop_reason(keep_groups),
+        keep_degenerate=keep_groups == "all",
     )
 
 
@@ -223,13 +229,12 @@ def unlikely_spectral(
         shaped=pl.when(grades).then(graded(rts, beta, gamma, shape, graded_max)).otherwise(reworded),
         advantage=advantage,
         degenerate=no_signal,
-        drop=drop_reason(keep_groups, "outcome", no_signal),
+        drop=drop_reason(keep_groups),
+        keep_degenerate=keep_groups == "all",
     )
 
 
-def _unlikely(
-    acts: pl.Expr, beta_rank: float, rank_by: RankBy, among: Among, ties: Ties
-) -> tuple[pl.Expr, pl.Expr]:
+def _unlikely(acts: pl.Expr, beta_rank: float, rank_by: RankBy, among: Among, ties: Ties) -> tuple[pl.Expr, pl.Expr]:
     """Shape the reward where ``acts``, and say which samples the ranking needs but cannot place."""
     likelihood = ranked_likelihood(rank_by, among)
     shaped = pl.when(acts & CORRECT).then(REWARD * unlikeliness(likelihood, beta_rank, ties)).otherwise(REWARD)

@@ -23,6 +23,7 @@ ACROSS_PARTS = {
     },
 }
 
+
 def check(dataset: DatasetDir, json: Json = False) -> None:
     """Check every rule over every part; exit 1 with counts and first keys where one is broken."""
     from curate.console import print_json, say
@@ -69,7 +70,9 @@ def find_notes(data: Dataset) -> list[str]:
     mixed = mixed_policy_groups(data, samples)
     if not mixed:
         return []
-    return [f"{mixed:,} groups mix several policies: recipes that read likelihoods refuse them without --allow-mixed-policy"]
+    return [
+        f"{mixed:,} groups mix several policies: recipes that read likelihoods refuse them without --allow-mixed-policy"
+    ]
 
 
 def _stray_files(data: Dataset, ref: TableRef) -> list[str]:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 def export(
     dataset: DatasetDir,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Parquet file to write.", show_default=False)],
-    format_: Annotated[Literal["train"], typer.Option("--format", help="train: every kept row, self-contained.")] = "train",
+    format_: Annotated[
+        Literal["train"], typer.Option("--format", help="train: every kept row, self-contained.")
+    ] = "train",
     recipe: RecipeVariant = None,
     scorer: ScorerVariant = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from curate.dataset import Dataset, TableRef
     from curate.records import Judgment, Step
-    from curate.stage import Made, Summary
+    from curate.stage import Made
 
     Rule = Callable[[str, str | None, list[Step]], Judgment]
 
@@ -30,7 +30,7 @@ def judge(
     verifier: VerifierVariant = None,
     as_: As = None,
     overwrite: Overwrite = False,
-) -> Summary:
+) -> None:
     """Find the first wrong step of each wrong completion: samples, verdicts -> feedback."""
     from curate.console import say
     from curate.dataset import Dataset, TableRef, variant_name
@@ -56,7 +56,6 @@ def judge(
     )
     summary = run_stage(data, stage, overwrite=overwrite)
     say(summary)
-    return summary
 
 
 def _references(data: Dataset) -> dict[str, tuple[str | None, str | None]]:

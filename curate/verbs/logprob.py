@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from curate.dataset import Dataset, TableRef
     from curate.likelihood.model import Scorer
-    from curate.stage import Made, Summary
+    from curate.stage import Made
 
 GROUPS_A_BATCH = 16
 
@@ -28,7 +28,7 @@ def logprob(
     from_sampler: Annotated[bool, typer.Option("--from-sampler", help="Use the log-probs stored in samples.")] = False,
     as_: As = None,
     overwrite: Overwrite = False,
-) -> Summary:
+) -> None:
     """Score how likely each completion is, at the temperature it was sampled at: samples -> likelihoods."""
     from curate.console import say
     from curate.dataset import Dataset, TableRef, variant_name
@@ -54,7 +54,6 @@ def logprob(
         stage = _model_stage(data, samples, ref, model, f"curate logprob {dataset} --model {model}{suffix}")
     summary = run_stage(data, stage, overwrite=overwrite)
     say(summary)
-    return summary
 
 
 def default_name(model: Path) -> str:
@@ -88,7 +87,9 @@ def _finish(frame: pl.DataFrame, stored: pl.Series | None, failed: dict[str, int
     lists = stored if stored is not None else pl.Series([None] * len(ranked), dtype=pl.List(pl.Float32))
     ranked = ranked.with_columns(lists.alias("logprobs"))
     rules = contract("likelihoods")
-    columns = {c: ranked[c].to_arrow(compat_level=pl.CompatLevel.oldest()) for c in ranked.columns if c in rules.schema.names}
+    columns = {
+        c: ranked[c].to_arrow(compat_level=pl.CompatLevel.oldest()) for c in ranked.columns if c in rules.schema.names
+    }
     n_null = ranked["mean_logprob"].null_count()
     return Made(rules.rows(columns), dropped={"no_logprobs": n_null} if failed is None else {}, failed=failed or {})
 
@@ -131,7 +132,6 @@ def _from_model(
 ) -> Made:
     """Score one part, some groups at a time; each finished batch of groups is in the journal before it counts."""
     import polars as pl
-    import pyarrow as pa
 
     from curate.contracts import contract
     from curate.stage import journaled, read
@@ -139,13 +139,61 @@ def _from_model(
     rules = contract("likelihoods")
     columns = ["group_id", "sample_index", "prompt_id", "completion", "completion_ids", "loss_mask", "temperature"]
     rows = read(data, samples, name, columns)
-    failed: dict[str, int] = {}
 
     def score(batch: list[dict[str, Any]]) -> pa.Table:
-        return rules.rows(_scored(batch, scorer, prompts, failed))
+        return rules.rows(_scored(batch, scorer, prompts))
 
     scored = journaled(journal, "likelihoods", _batches(rows), score)
-    frame = pl.DataFrame(rows).with_columns(pl.Series("logprobs", pl.Series(scored["logprobs"])))
-    frame = frame.with_columns(pl.Series("logprob_semantics", scored["logprob_semantics"].to_pylist(), dtype=pl.String))
-    lists = frame["logprobs"]
-    return _finish(frame, stored=lists, failed=failed)
+    frame = pl.DataFrame(rows).with_columns(
+        pl.Series("logprobs", pl.Series(scored["logprobs"])),
+        pl.Series("logprob_semantics", pl.Series(scored["logprob_semantics"])),
+    )
+    n_null = frame["logprobs"].null_count()
+    return _finish(frame, stored=frame["logprobs"], failed={"not_scored": n_null} if n_null else {})
+
+
+def _batches(rows: pa.Table) -> Iterator[list[dict[str, Any]]]:
+    """Yield some whole groups at a time, always cut alike, so that a journal's batches line up after a kill."""
+    from itertools import chain, groupby, islice
+
+    records = (row for batch in rows.to_batches(max_chunksize=4096) for row in batch.to_pylist())
+    groups = (list(group) for _, group in groupby(records, key=lambda row: row["group_id"]))
+    while batch := list(chain.from_iterable(islice(groups, GROUPS_A_BATCH))):
+        yield batch
+
+
+def _scored(batch: list[dict[str, Any]], scorer: Scorer, prompts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Score some rows at their sampling temperature; at 1, labelled raw, where that is unknown or greedy."""
+    from curate.console import say
+
+    ids = [_ids(row, scorer, prompts) for row in batch]
+    heats = [row["temperature"] or 1.0 for row in batch]
+    scores = scorer.score([prompt for prompt, _ in ids], [completion for _, completion in ids], heats)
+    for row, score in zip(batch, scores, strict=True):
+        if score.error:
+            say(f"group {row['group_id']} sample {row['sample_index']} is not scored: {score.error}")
+    return {
+        "group_id": [row["group_id"] for row in batch],
+        "sample_index": [row["sample_index"] for row in batch],
+        "logprobs": [score.logprobs for score in scores],
+        "logprob_semantics": ["processed" if row["temperature"] else "raw" for row in batch],
+    }
+
+
+def _ids(row: dict[str, Any], scorer: Scorer, prompts: dict[str, dict[str, Any]]) -> tuple[list[int], list[int]]:
+    """Return prompt and completion ids: the stored ones where both are known, else the text tokenized.
+
+    Text that cannot be read gives no ids, and so no score.
+    """
+    from curate.console import say
+    from curate.errors import ContractError
+
+    prompt = prompts[row["prompt_id"]]
+    if row["completion_ids"] is not None and prompt["prompt_ids"] is not None:
+        return prompt["prompt_ids"], row["completion_ids"]
+    try:
+        encoded = scorer.encode(prompt["prompt"] or "", row["completion"] or "", prompt["prompt_format"])
+    except ContractError as error:
+        say(error)
+        return [], []
+    return prompt["prompt_ids"] or encoded[0], row["completion_ids"] or encoded[1]

@@ -9,7 +9,9 @@ import typer
 
 DatasetDir = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the dataset.", show_default=False)]
 As = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Name of the variant that is written.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the variant; the old one goes to .curate/replaced.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the variant; the old one goes to .curate/replaced.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 VerifierVariant = Annotated[str | None, typer.Option("--verifier", metavar="NAME", help="Variant of verdicts to read.")]
 ScorerVariant = Annotated[str | None, typer.Option("--scorer", metavar="NAME", help="Variant of likelihoods to read.")]

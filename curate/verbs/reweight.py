@@ -63,7 +63,7 @@ def reweight(
         return
     summary = run_stage(data, _with_command(stage, command), overwrite=overwrite)
     say(summary)
-    print_diagnostics(data, stage.ref)
+    show_figures(str(stage.ref), stored_figures(data, stage.ref))
 
 
 def _inputs(data: Dataset, recipe: Recipe, chosen: dict[str, str | None]) -> list[TableRef]:
@@ -173,7 +173,7 @@ def _join(data: Dataset, inputs: list[TableRef], extras: list[TableRef], name: s
 def _dry_run(data: Dataset, stage: Stage) -> None:
     """Make every part whose inputs are there, show the diagnostics, keep nothing."""
     from curate.console import say
-    from curate.reweighting import merge
+    from curate.reweighting import merge, summarize
     from curate.stage import progress
 
     names = [n for n in data.parts(stage.inputs[0]) if all(data.part(ref, n).exists() for ref in stage.inputs)]
@@ -183,36 +183,36 @@ def _dry_run(data: Dataset, stage: Stage) -> None:
             diagnostics.append(stage.make(name, data.private).about["diagnostics"])
             bar.update()
     say(f"dry run of {stage.ref}: {len(names)} part(s) read, nothing written")
-    show_figures(str(stage.ref), merge(diagnostics))
+    show_figures(str(stage.ref), summarize(merge(diagnostics)))
 
 
-def print_diagnostics(data: Dataset, ref: TableRef) -> None:
-    """Print the diagnostics of a variant, summed over the footers of its parts."""
+def stored_figures(data: Dataset, ref: TableRef) -> dict[str, Any] | None:
+    """Return the diagnostics of a variant, summed over the footers of its parts; null where it has none."""
     from curate.parts import read_footer
-    from curate.reweighting import merge
+    from curate.reweighting import merge, summarize
 
     footers = [read_footer(data.part(ref, name)) for name in data.parts(ref)]
     found = [footer.about["diagnostics"] for footer in footers if "diagnostics" in footer.about]
-    if found:
-        show_figures(str(ref), merge(found))
+    return summarize(merge(found)) if found else None
 
 
-def show_figures(title: str, statistics: dict[str, Any]) -> None:
+def show_figures(title: str, figures: dict[str, Any] | None) -> None:
     """Print the diagnostics as a table."""
     from curate.console import print_table
-    from curate.reweighting import summarize
 
-    print_table(("figure", "value"), _lines(summarize(statistics)), title=title)
+    if figures:
+        print_table(("figure", "value"), lines(figures), title=title)
 
 
-def _lines(figures: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    lines: list[tuple[str, Any]] = []
+def lines(figures: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Return nested figures as (label, value) lines."""
+    found: list[tuple[str, Any]] = []
     for name, value in figures.items():
         label = f"{prefix}{name.replace('_', ' ')}"
         if isinstance(value, dict):
-            lines += _lines(value, f"{label}: ")
+            found += lines(value, f"{label}: ")
         elif isinstance(value, list):
-            lines.append((label, " ".join("-" if v is None else f"{v:.3f}" for v in value)))
+            found.append((label, " ".join("-" if v is None else f"{v:.3f}" for v in value)))
         else:
-            lines.append((label, value))
-    return lines
+            found.append((label, value))
+    return found

@@ -11,7 +11,8 @@ import typer
 def run(
     job: Annotated[Path, typer.Argument(metavar="JOB.toml", help="Job file.", show_default=False)],
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one value; may be repeated.")
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one value; may be repeated."),
     ] = None,
 ) -> None:
     """Run the sections of a job file in pipeline order, skipping what is done."""

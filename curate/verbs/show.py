@@ -79,7 +79,7 @@ def _variant_rows(
     from curate.dataset import VARIANT_KEYS
 
     columns = ", ".join(("sample_index", *_COLUMNS[table]))
-    query = f"SELECT {columns} FROM {table} WHERE group_id = ? AND {VARIANT_KEYS[table]} = ? ORDER BY sample_index"  # noqa: S608
+    query = f"SELECT {columns} FROM {table} WHERE group_id = ? AND {VARIANT_KEYS[table]} = ? ORDER BY sample_index"
     return _records(connection, query, [group_id, variant])
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def sql(
     dataset: DatasetDir,
-    query: Annotated[str | None, typer.Argument(metavar="[SELECT]", help="One query; without it a shell opens.")] = None,
+    query: Annotated[
+        str | None, typer.Argument(metavar="[SELECT]", help="One query; without it a shell opens.")
+    ] = None,
     db: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a DuckDB file that holds the views.")] = None,
     json: Json = False,
 ) -> None:
@@ -57,10 +59,9 @@ def _print_json(result: duckdb.DuckDBPyRelation) -> None:
     import orjson
 
     names = result.columns
-    while batch := result.fetchmany(10_000):
-        for row in batch:
-            record = {n: str(v) if n == "group_id" else v for n, v in zip(names, row, strict=True)}
-            sys.stdout.write(orjson.dumps(record, default=str).decode() + "\n")
+    for row in result.iter_rows():
+        record = {n: str(v) if n == "group_id" else v for n, v in zip(names, row, strict=True)}
+        sys.stdout.write(orjson.dumps(record, default=str).decode() + "\n")
 
 
 def _shell(connection: duckdb.DuckDBPyConnection, data: Dataset) -> None:

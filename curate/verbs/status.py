@@ -18,6 +18,8 @@ def status(dataset: DatasetDir, json: Json = False) -> None:
     print_table(columns, [[record[column] for column in columns] for record in records], title=str(dataset))
     for record in records:
         if record["stale"]:
-            say(f"{record['table']} is stale: {', '.join(record['changed'])} changed since. Run `{record['command']} --overwrite`.")
+            say(
+                f"{record['table']} is stale: {', '.join(record['changed'])} changed since. Run `{record['command']} --overwrite`."
+            )
         elif record["pending"]:
             say(f"{record['table']} has pending parts: run `{record['command']}`.")

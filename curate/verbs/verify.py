@@ -10,7 +10,8 @@ from curate.verbs.options import As, DatasetDir, Overwrite
 
 if TYPE_CHECKING:
     from curate.dataset import Dataset, TableRef
-    from curate.stage import Made, Summary
+    from curate.records import Verdict
+    from curate.stage import Made
     from curate.verifying.verifier import Verifier
 
 
@@ -19,7 +20,7 @@ def verify(
     verifier: Annotated[str, typer.Option(metavar="NAME", help="exact, numeric or gsm8k.")],
     as_: As = None,
     overwrite: Overwrite = False,
-) -> Summary:
+) -> None:
     """Judge every completion against its prompt's answer: samples -> verdicts."""
     from curate.console import say
     from curate.dataset import Dataset, TableRef, variant_name
@@ -43,7 +44,6 @@ def verify(
     )
     summary = run_stage(data, stage, overwrite=overwrite)
     say(summary)
-    return summary
 
 
 def _answers(data: Dataset) -> dict[str, str | None]:
@@ -59,7 +59,6 @@ def _verify_part(
     from collections import Counter
 
     from curate.contracts import contract
-    from curate.records import Verdict
     from curate.stage import Made, read
 
     rows = read(data, samples, name, ["group_id", "sample_index", "prompt_id", "completion"])
@@ -79,9 +78,8 @@ def _verify_part(
         "detail": [v.detail for v in verdicts],
         "seconds": seconds,
     }
-    failed = Counter(v.outcome for v in verdicts if v.reward is None)
+    failed = Counter[str](v.outcome for v in verdicts if v.reward is None)
     return Made(contract("verdicts").rows(columns), failed=dict(failed))
-
 
 
 def _verdict(

@@ -2,3 +2,5 @@
 
 from curate.verifying.registry import VERIFIERS, get
 from curate.verifying.verifier import Verifier
+
+__all__ = ["VERIFIERS", "Verifier", "get"]

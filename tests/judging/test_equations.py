@@ -53,7 +53,6 @@ def test_states(value: Fraction, stated: str, expected: bool) -> None:
         ("<<28-2x=20>>", []),
         ("<<400/0=0>>", []),
         ("<<83.3>>", []),
-        ("<<1+1=3", [False]),
         ("9 * 2 = $18 a day", [True]),
         ("so 9 * 2 = 19.", [False]),
         ("16 - 3 = 13, 13 * 2 = 25", [True, False]),
@@ -72,6 +71,7 @@ def test_equations_are_judged(text: str, holds: list[bool]) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "<<1+1=3",
         "20 sheep - 5 = 15",
         "4 times 3 + 2 = 20",
         "half of 10 + 2 = 6",

@@ -1,0 +1,229 @@
+"""Diagnostics: what a recipe made of the samples, as sums that add up over parts.
+
+``diagnose`` counts one part, ``merge`` adds parts, ``summarize`` turns the sums into figures. A figure whose columns
+are absent is null, never 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import polars as pl
+
+from curate.reweighting.order import GROUP, KEY, in_key_order
+
+MAX_RANKS = 128  # the last entry of a list by rank holds all later ranks
+ROW_REASONS = ("unjudged", "no_likelihood", "no_rts")
+GROUP_REASONS = ("singleton", "all_wrong", "all_correct", "degenerate", "gated")
+CLASSES = ("unjudged", "singleton", "all_wrong", "all_correct", "mixed")
+
+_ADVANTAGE = pl.col("advantage")
+_CORRECT = pl.col("correct")
+_KEPT = _ADVANTAGE.is_not_null()
+_OPTIONAL = ("mean_logprob", "sum_logprob", "likelihood_rank", "rts", "n_steps", "n_tokens")
+
+Stats = dict[str, Any]
+
+
+def diagnose(frame: pl.DataFrame) -> Stats:
+    """Count what ``reweight`` did to the samples of ``frame``: JSON-able sums, additive over parts of whole groups.
+
+    - rows, rows_kept, rows_dropped by reason; groups, groups_kept, groups_dropped by the reason of those dropped
+      whole; groups_by_class by the outcomes of their judged samples
+    - kept samples: correct, and of those A < 0; wrong, and of those A > 0 (the phantom advantage)
+    - groups_degenerate: dropped as such, or kept with every advantage 0
+    - groups_cancelled: kept groups with one correct sample whose reward was shaped while its advantage is the plain
+      (G-1)/sqrt(G): the std took the shaping back
+    - max_abs_advantage (merged by max)
+    - advantage_by_rank: count and sum of A of kept correct samples by likelihood rank in the group, 1 = most likely
+      by mean_logprob, a shared average rank rounded down; ``likelihood_rank`` is used where the frame has it
+    - rank_agreement: of pairs of kept samples next to each other by sample_index, how many mean_logprob and
+      sum_logprob order alike, oppositely, or tie
+    - rts_with_n_steps, rts_with_n_tokens: moments over samples that have both
+    """
+    samples = in_key_order(_columns(frame)).frame
+    groups = samples.group_by(GROUP, maintain_order=True).agg(
+        judged=pl.col("reward").count(),
+        correct=_CORRECT.sum(),
+        kept=_ADVANTAGE.count(),
+        top=_ADVANTAGE.abs().max(),
+        # All samples that took part share one reason; "unjudged" sorts last, after the two other reasons to leave.
+        reason=pl.when(pl.col("shaped").is_not_null()).then("drop_reason").max(),
+        left=pl.col("drop_reason").min(),
+    )
+    return {
+        **_count_rows(samples),
+        **_count_groups(groups),
+        "advantage_by_rank": _advantage_by_rank(samples),
+        "rank_agreement": _rank_agreement(samples),
+        "rts_with_n_steps": _moments(samples, "rts", "n_steps"),
+        "rts_with_n_tokens": _moments(samples, "rts", "n_tokens"),
+    }
+
+
+def _columns(frame: pl.DataFrame) -> pl.DataFrame:
+    """Select what is counted: numbers as float64, and whether a judged sample is correct."""
+    present = [pl.col(column).cast(pl.Float64) for column in _OPTIONAL if column in frame.columns]
+    outcome = pl.col("outcome").cast(pl.String) == "correct" if "outcome" in frame.columns else pl.col("reward") == 1
+    return frame.select(
+        *KEY,
+        pl.col("reward", "shaped", "advantage").cast(pl.Float64),
+        "drop_reason",
+        "group_size",
+        "n_correct",
+        *present,
+        correct=pl.when(pl.col("reward").is_not_null()).then(outcome),
+    )
+
+
+def _count_rows(samples: pl.DataFrame) -> Stats:
+    size = pl.col("group_size")
+    plain = (size - 1) / size.sqrt()  # of the only correct sample, under division by the std
+    alone = _KEPT & _CORRECT & (pl.col("n_correct") == 1) & (size > 1)
+    cancelled = alone & (pl.col("shaped") != pl.col("reward")) & ((_ADVANTAGE - plain).abs() < 0.01 * plain)
+    reasons = {reason: (pl.col("drop_reason") == reason).sum() for reason in (*ROW_REASONS, *GROUP_REASONS)}
+    counts = samples.select(
+        rows=pl.len(),
+        rows_kept=_KEPT.sum(),
+        correct_kept=(_KEPT & _CORRECT).sum(),
+        correct_negative=(_CORRECT & (_ADVANTAGE < 0)).sum(),
+        wrong_kept=(_KEPT & ~_CORRECT).sum(),
+        wrong_positive=(~_CORRECT & (_ADVANTAGE > 0)).sum(),
+        groups_cancelled=cancelled.sum(),
+        max_abs_advantage=_ADVANTAGE.abs().max(),
+        **reasons,
+    ).row(0, named=True)
+    dropped = {reason: counts.pop(reason) for reason in reasons}
+    return {**counts, "rows_dropped": dropped}
+
+
+def _count_groups(groups: pl.DataFrame) -> Stats:
+    judged, correct = pl.col("judged"), pl.col("correct")
+    group_class = (
+        pl.when(judged < 2)
+        .then(pl.when(judged == 0).then(pl.lit("unjudged")).otherwise(pl.lit("singleton")))
+        .when(correct == 0)
+        .then(pl.lit("all_wrong"))
+        .otherwise(pl.when(correct == judged).then(pl.lit("all_correct")).otherwise(pl.lit("mixed")))
+    )
+    kept = pl.col("kept") > 0
+    reason = pl.when(~kept).then(pl.coalesce("reason", "left"))
+    counted = groups.select(group_class=group_class, reason=reason, flat=kept & (pl.col("top") == 0))
+    dropped = _tally(counted["reason"], (*ROW_REASONS, *GROUP_REASONS))
+    return {
+        "groups": groups.height,
+        "groups_kept": groups.height - sum(dropped.values()),
+        "groups_dropped": dropped,
+        "groups_by_class": _tally(counted["group_class"], CLASSES),
+        "groups_degenerate": dropped["degenerate"] + int(counted["flat"].sum()),
+    }
+
+
+def _tally(values: pl.Series, known: Sequence[str]) -> dict[str, int]:
+    found = dict(values.value_counts().iter_rows())
+    return {name: found.get(name, 0) for name in known}
+
+
+def _advantage_by_rank(samples: pl.DataFrame) -> Stats | None:
+    if "likelihood_rank" in samples.columns:
+        rank = pl.col("likelihood_rank")
+    elif "mean_logprob" in samples.columns:
+        rank = pl.col("mean_logprob").rank("average", descending=True).over(GROUP)
+    else:
+        return None
+    by_rank = (
+        samples.select("advantage", "correct", rank=rank)
+        .filter(_KEPT & _CORRECT & pl.col("rank").is_not_null())
+        .group_by(pl.col("rank").clip(upper_bound=MAX_RANKS).cast(pl.Int64))
+        .agg(n=pl.len(), sum=_ADVANTAGE.sum())
+    )
+    found = {rank: (n, total) for rank, n, total in by_rank.iter_rows()}
+    listed = [found.get(rank, (0, 0.0)) for rank in range(1, max(found, default=0) + 1)]
+    return {"n": [n for n, _ in listed], "sum": [total for _, total in listed]}
+
+
+def _rank_agreement(samples: pl.DataFrame) -> Stats | None:
+    if not {"mean_logprob", "sum_logprob"} <= set(samples.columns):
+        return None
+    kept = samples.filter(_KEPT).select(GROUP, "mean_logprob", "sum_logprob")
+    product = pl.col("mean_logprob").diff().sign() * pl.col("sum_logprob").diff().sign()
+    return (
+        kept.select(product=pl.when(pl.col(GROUP) == pl.col(GROUP).shift()).then(product))
+        .select(
+            pairs=pl.col("product").count(),
+            alike=(pl.col("product") > 0).sum(),
+            opposite=(pl.col("product") < 0).sum(),
+        )
+        .row(0, named=True)
+    )
+
+
+def _moments(samples: pl.DataFrame, x: str, y: str) -> Stats | None:
+    if not {x, y} <= set(samples.columns):
+        return None
+    a, b = pl.col(x), pl.col(y)
+    both = samples.select(x, y).drop_nulls()
+    return both.select(n=pl.len(), x=a.sum(), y=b.sum(), xx=(a * a).sum(), yy=(b * b).sum(), xy=(a * b).sum()).row(
+        0, named=True
+    )
+
+
+def merge(parts: Iterable[Stats]) -> Stats:
+    """Add the statistics of parts: sums add, maxima are compared, what one part lacks (null) is left out.
+
+    Of no part at all gives {}.
+    """
+    total: Stats = {}
+    for part in parts:
+        total = {key: _add(key, total.get(key), part.get(key)) for key in {**total, **part}}
+    return total
+
+
+def _add(key: str, one: Any, other: Any) -> Any:
+    if one is None or other is None:
+        return other if one is None else one
+    if isinstance(one, dict):
+        return {inner: _add(inner, one.get(inner), other.get(inner)) for inner in {**one, **other}}
+    if isinstance(one, list):
+        padding = len(one) - len(other)
+        longer, shorter = (one, other + [0] * padding) if padding >= 0 else (other, one + [0] * -padding)
+        return [a + b for a, b in zip(longer, shorter, strict=True)]
+    return max(one, other) if key.startswith("max_") else one + other
+
+
+def summarize(stats: Stats) -> Stats:
+    """Turn the sums of ``diagnose`` or ``merge`` into figures; the counts stay as they are.
+
+    Shares are of kept samples; ``mean_advantage_by_rank`` is null where no kept correct sample had the rank;
+    ``rank_agreement`` is Kendall's tau-a of mean_logprob against sum_logprob, estimated from neighbouring pairs;
+    ``rts_with_*`` are Pearson correlations. Nothing to divide by gives null.
+    """
+    ranks = stats["advantage_by_rank"]
+    pairs = stats["rank_agreement"]
+    figures = {
+        "share_correct_negative": _ratio(stats["correct_negative"], stats["correct_kept"]),
+        "share_wrong_positive": _ratio(stats["wrong_positive"], stats["wrong_kept"]),
+        "mean_advantage_by_rank": ranks and [_ratio(a, n) for a, n in zip(ranks["sum"], ranks["n"], strict=True)],
+        "rank_agreement": pairs and _ratio(pairs["alike"] - pairs["opposite"], pairs["pairs"]),
+        "rts_with_n_steps": _pearson(stats["rts_with_n_steps"]),
+        "rts_with_n_tokens": _pearson(stats["rts_with_n_tokens"]),
+    }
+    return {**{key: value for key, value in stats.items() if key != "advantage_by_rank"}, **figures}
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def _pearson(sums: Stats | None) -> float | None:
+    if sums is None or sums["n"] < 2:
+        return None
+    n = sums["n"]
+    var_x = sums["xx"] - sums["x"] ** 2 / n
+    var_y = sums["yy"] - sums["y"] ** 2 / n
+    # Below rounding noise of the sums a variance is 0, and there is no correlation.
+    if var_x <= 1e-12 * sums["xx"] or var_y <= 1e-12 * sums["yy"]:
+        return None
+    return float((sums["xy"] - sums["x"] * sums["y"] / n) / math.sqrt(var_x * var_y))

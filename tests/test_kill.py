@@ -1,0 +1,159 @@
+"""kill -9 at random instants, and a re-run: the same rows as an unbroken run, and never half a part in a table."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from curate.contracts import contract
+from curate.dataset import Dataset
+from curate.errors import ContractError
+from curate.verbs.check import find_problems
+
+N_KILLS = 20
+N_GROUPS, GROUP_SIZE, ROWS_PER_PART = 300, 8, 300
+
+JOB = """
+[dataset]
+path = "dataset"
+[import]
+path = "rollouts.jsonl"
+rows_per_part = {rows_per_part}
+[verify]
+verifier = "gsm8k"
+[logprob]
+from_sampler = true
+[judge]
+rule = "arithmetic"
+[reweight]
+recipe = "unlikely_spectral"
+beta_rank = 0.25
+[export]
+out = "dataset/train.parquet"
+"""
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a job and seeded rollouts whose groups fall into every class."""
+    folder = tmp_path_factory.mktemp("source")
+    rng = random.Random(3)
+    with (folder / "rollouts.jsonl").open("w") as file:
+        for group in range(N_GROUPS):
+            skill = rng.choice([0.0, 0.0, 0.3, 0.7, 1.0])
+            for index in range(GROUP_SIZE):
+                slips = [rng.random() < 0.3 for _ in range(3)]
+                steps = [
+                    f"{n} + {group} = <<{n}+{group}={n + group + slip}>>{n + group + slip}"
+                    for n, slip in enumerate(slips)
+                ]
+                answer = group if rng.random() < skill else group + 1
+                text = "\n".join([*steps, f"A: {answer}"])
+                ids = [ord(c) for c in text]
+                row = {
+                    "prompt_id": f"p{group}",
+                    "prompt": f"question {group}",
+                    "prompt_ids": [group, 1],
+                    "answer": str(group),
+                    "group": group,
+                    "sample_index": index,
+                    "completion": text,
+                    "completion_ids": ids,
+                    "logprobs": [-rng.random() for _ in ids],
+                    "policy": "one",
+                }
+                file.write(json.dumps(row) + "\n")
+    (folder / "job.toml").write_text(JOB.format(rows_per_part=ROWS_PER_PART))
+    return folder
+
+
+def start(source: Path, folder: Path) -> subprocess.Popen[bytes]:
+    folder.mkdir(exist_ok=True)
+    for name in ("rollouts.jsonl", "job.toml"):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(source / name)
+    command = [sys.executable, "-c", "from curate.cli import main; main()", "run", "job.toml"]
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    )
+
+
+def finish(process: subprocess.Popen[bytes]) -> None:
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors.decode()
+
+
+def rows(folder: Path) -> dict[str, pl.DataFrame]:
+    """Return every table's rows in the order of their key, without measured columns."""
+    data = Dataset(folder / "dataset")
+    found = {}
+    for ref in data.refs():
+        rules = contract(ref.table)
+        kept = [c.name for c in rules.columns if not c.is_measured]
+        found[str(ref)] = data.scan(ref.table, ref.variant).select(kept).sort(rules.key).collect()
+    found["train"] = pl.read_parquet(folder / "dataset" / "train.parquet")
+    return found
+
+
+def unfinished_files(folder: Path) -> list[str]:
+    """Return the files in table folders that are no finished part."""
+    bad = []
+    for path in (folder / "dataset").glob("[a-z]*/**/*"):
+        if path.is_dir():
+            continue
+        try:
+            whole = path.suffix == ".parquet" and pq.read_metadata(path).metadata.get(b"curate") is not None
+        except (OSError, ContractError, ValueError):
+            whole = False
+        if not whole:
+            bad.append(str(path))
+    return bad
+
+
+@pytest.fixture(scope="module")
+def unbroken(source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, pl.DataFrame], float]:
+    folder = tmp_path_factory.mktemp("unbroken")
+    started = time.monotonic()
+    finish(start(source, folder))
+    seconds = time.monotonic() - started
+    assert len(Dataset(folder / "dataset").parts(Dataset(folder / "dataset").choose("samples"))) >= 7
+    return rows(folder), seconds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kill", range(N_KILLS))
+def test_a_killed_run_goes_on_to_the_same_rows(
+    kill: int, source: Path, tmp_path: Path, unbroken: tuple[dict[str, pl.DataFrame], float]
+) -> None:
+    expected, seconds = unbroken
+    instant = random.Random(kill).uniform(0.2, 0.98) * seconds
+    process = start(source, tmp_path / "run")
+    deadline = time.monotonic() + instant
+    while time.monotonic() < deadline and process.poll() is None:
+        assert unfinished_files(tmp_path / "run") == []
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert unfinished_files(tmp_path / "run") == []
+    if any((tmp_path / "run" / "dataset").glob("[a-z]*")):
+        assert find_problems(Dataset(tmp_path / "run" / "dataset")) == []
+
+    finish(start(source, tmp_path / "run"))
+
+    data = Dataset(tmp_path / "run" / "dataset")
+    assert find_problems(data) == []
+    found = rows(tmp_path / "run")
+    assert found.keys() == expected.keys()
+    for table, frame in expected.items():
+        assert found[table].equals(frame), table
+    assert list((data.private / "tmp").rglob("*")) == []
+    assert list((data.private / "journal").rglob("*.arrows")) == []
