@@ -217,17 +217,3 @@ def _same_columns(rules: Contract, rows: pa.Table, where: str) -> None:
         parts = [f"missing column(s) {', '.join(missing)}"] if missing else []
         parts += [f"unknown column(s) {', '.join(unknown)}"] if unknown else []
         raise ContractError(f"{where}: {'; '.join(parts)}; table {rules.table} has {', '.join(rules.schema.names)}")
-
-
-def dictionary() -> str:
-    """Return the data dictionary as Markdown: every table and column with its type and comment."""
-    lines: list[str] = []
-    for table in TABLES:
-        rules = contract(table)
-        lines += [f"### {table}", "", rules.comment, "", "| column | type | null | meaning |", "|---|---|---|---|"]
-        lines += [
-            f"| {c.name} | {c.type} | {'yes' if c.is_nullable else 'no'} | {c.comment.replace('|', chr(92) + '|')} |"
-            for c in rules.columns
-        ]
-        lines.append("")
-    return "\n".join(lines)

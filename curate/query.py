@@ -12,7 +12,7 @@ import duckdb
 
 from curate.contracts import contract
 from curate.dataset import VARIANT_KEYS, Dataset, TableRef
-from curate.errors import ConfigError
+from curate.errors import ConfigError, ContractError
 
 MIXED_POLICY = "SELECT group_id FROM part GROUP BY group_id HAVING count(DISTINCT policy) > 1 OR count(DISTINCT policy_version) > 1"
 
@@ -36,10 +36,18 @@ def view_sql(dataset: Dataset, table: str) -> str:
 
 
 def connect(dataset: Dataset, database: str = ":memory:") -> duckdb.DuckDBPyConnection:
-    """Return a DuckDB connection with a view for every table that the dataset has."""
+    """Return a DuckDB connection with a view for every table that the dataset has.
+
+    Raises ContractError where a part of one cannot be read.
+    """
     connection = duckdb.connect(database)
     for table in tables(dataset):
-        connection.execute(view_sql(dataset, table))
+        try:
+            connection.execute(view_sql(dataset, table))
+        except duckdb.Error as error:
+            raise ContractError(
+                f"{table} cannot be read: {str(error).splitlines()[0]}. `curate check {dataset.root}` names every broken part."
+            ) from error
     return connection
 
 
@@ -60,7 +68,8 @@ def write_database(dataset: Dataset, path: Path) -> None:
 def run_query(connection: duckdb.DuckDBPyConnection, dataset: Dataset, query: str) -> duckdb.DuckDBPyRelation | None:
     """Run one query; raises ConfigError with DuckDB's own words and the tables there are."""
     try:
-        return connection.sql(query)
+        result = connection.sql(query)
+        return result.materialize() if result is not None else None
     except duckdb.Error as error:
         names = ", ".join(tables(dataset))
         raise ConfigError(f"{error}\nTables of {dataset.root}: {names}") from error

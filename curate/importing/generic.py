@@ -23,7 +23,7 @@ from curate.importing.record import Record, reject
 from curate.importing.rollout import MAPPABLE, Item, Note, Options
 
 NAME = "generic"
-FILES = re.compile(r"\.(jsonl|ndjson|json|parquet|csv)$", re.IGNORECASE)
+FILES = re.compile(r"\.(jsonl|ndjson|parquet|csv)$", re.IGNORECASE)
 NUMBERS = ("reward", "advantage", "temperature", "top_p", "seed", "sample_index", "accuracy", "hinted")
 LISTS = ("prompt_ids", "completion_ids", "logprobs", "loss_mask")
 

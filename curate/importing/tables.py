@@ -11,52 +11,54 @@ from numpy.typing import NDArray
 
 from curate.importing.outcome import Judging
 
+# Arrow's 32-bit strings hold 2 GiB a chunk, which a part of long completions passes.
+TEXT = pa.large_string()
 KEY = [("group_id", pa.int64()), ("sample_index", pa.int32())]
 SCHEMAS = {
     "prompts": pa.schema(
         [
-            ("prompt_id", pa.string()),
-            ("prompt", pa.string()),
-            ("prompt_format", pa.string()),
-            ("prompt_ids", pa.list_(pa.int32())),
-            ("answer", pa.string()),
-            ("reference", pa.string()),
-            ("domain", pa.string()),
-            ("source", pa.string()),
-            ("source_file", pa.string()),
+            ("prompt_id", TEXT),
+            ("prompt", TEXT),
+            ("prompt_format", TEXT),
+            ("prompt_ids", pa.large_list(pa.int32())),
+            ("answer", TEXT),
+            ("reference", TEXT),
+            ("domain", TEXT),
+            ("source", TEXT),
+            ("source_file", TEXT),
             ("source_row", pa.int64()),
         ]
     ),
     "samples": pa.schema(
         [
             *KEY,
-            ("prompt_id", pa.string()),
-            ("completion", pa.string()),
-            ("completion_ids", pa.list_(pa.int32())),
-            ("logprobs", pa.list_(pa.float32())),
-            ("loss_mask", pa.list_(pa.bool_())),
-            ("finish_reason", pa.string()),
-            ("policy", pa.string()),
-            ("policy_version", pa.string()),
+            ("prompt_id", TEXT),
+            ("completion", TEXT),
+            ("completion_ids", pa.large_list(pa.int32())),
+            ("logprobs", pa.large_list(pa.float32())),
+            ("loss_mask", pa.large_list(pa.bool_())),
+            ("finish_reason", TEXT),
+            ("policy", TEXT),
+            ("policy_version", TEXT),
             ("temperature", pa.float64()),
             ("top_p", pa.float64()),
             ("seed", pa.int64()),
             ("token_exact", pa.bool_()),
-            ("logprob_semantics", pa.string()),
+            ("logprob_semantics", TEXT),
             ("hinted", pa.bool_()),
-            ("topk_ids", pa.list_(pa.list_(pa.int32()))),
-            ("topk_logprobs", pa.list_(pa.list_(pa.float32()))),
+            ("topk_ids", pa.large_list(pa.large_list(pa.int32()))),
+            ("topk_logprobs", pa.large_list(pa.large_list(pa.float32()))),
             ("n_initial", pa.int32()),
-            ("stopping_rule", pa.string()),
+            ("stopping_rule", TEXT),
         ]
     ),
     "verdicts": pa.schema(
         [
             *KEY,
-            ("outcome", pa.string()),
+            ("outcome", TEXT),
             ("reward", pa.float64()),
-            ("extracted", pa.string()),
-            ("detail", pa.string()),
+            ("extracted", TEXT),
+            ("detail", TEXT),
             ("seconds", pa.float64()),
         ]
     ),
@@ -67,16 +69,13 @@ SCHEMAS = {
             ("shaped", pa.float64()),
             ("advantage", pa.float64()),
             ("weight", pa.float64()),
-            ("token_advantages", pa.list_(pa.float32())),
-            ("drop_reason", pa.string()),
+            ("token_advantages", pa.large_list(pa.float32())),
+            ("drop_reason", TEXT),
             ("group_size", pa.int32()),
             ("n_correct", pa.int32()),
         ]
     ),
 }
-# Arrow's plain strings and lists hold 2 GiB a chunk: long completions would not fit one chunk a part.
-CHUNK_ROWS = 4_096
-
 KEYS = ["ordinal", "sample_index", "arrival"]
 IS_FIRST = pl.col("sample_index").is_null() | pl.struct("ordinal", "sample_index").is_first_distinct()
 
@@ -133,15 +132,10 @@ def _advantages(judged: pl.DataFrame) -> pl.DataFrame:
 def to_arrow(frame: pl.DataFrame, table: str) -> pa.Table:
     """Give a frame the columns and types of a table; columns the frame lacks are null."""
     schema = SCHEMAS[table]
-    present = frame.select(name for name in schema.names if name in frame.columns)
-    chunks = [_chunk(piece, schema) for piece in present.iter_slices(CHUNK_ROWS) if piece.height]
-    return pa.concat_tables(chunks) if chunks else schema.empty_table()
-
-
-def _chunk(piece: pl.DataFrame, schema: pa.Schema) -> pa.Table:
-    held = piece.to_arrow(compat_level=pl.CompatLevel.oldest())
+    held = frame.select(name for name in schema.names if name in frame.columns)
+    columns = held.to_arrow(compat_level=pl.CompatLevel.oldest())
     arrays = [
-        held[field.name].cast(field.type) if field.name in piece.columns else pa.nulls(piece.height, field.type)
+        columns[field.name].cast(field.type) if field.name in held.columns else pa.nulls(len(frame), field.type)
         for field in schema
     ]
     return pa.table(arrays, schema=schema)

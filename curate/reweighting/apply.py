@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from curate.reweighting.checks import check_columns, check_keys, check_values, check_rewards
+from curate.reweighting.checks import check_columns, check_keys, check_rewards, check_values
 from curate.reweighting.duplicates import share_duplicates
 from curate.reweighting.gates import N_CORRECT, SIZE
 from curate.reweighting.order import GROUP, KEY, Ordered, in_key_order

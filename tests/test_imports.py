@@ -1,0 +1,99 @@
+"""The import directions of CONTRIBUTING.md, read from the source."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import curate
+import pytest
+
+PACKAGE = Path(curate.__file__).parent
+SPINE = {"errors", "contracts", "query", "parts", "dataset", "journal", "jobrecord", "states", "stage"}
+LIBRARIES = {
+    "polars",
+    "duckdb",
+    "torch",
+    "transformers",
+    "pyarrow",
+    "numpy",
+    "pydantic",
+    "typer",
+    "rich",
+    "tqdm",
+    "orjson",
+}
+
+ALLOWED = {  # folder -> (modules of curate beside itself, libraries)
+    "reweighting": ({"errors"}, {"polars"}),
+    "verifying": ({"errors", "records"}, set()),
+    "judging": ({"errors", "records"}, set()),
+    "likelihood": ({"errors", "records"}, {"polars", "torch", "transformers"}),
+    "importing": ({"errors", "records", "ids"}, {"polars", "pyarrow", "numpy", "orjson"}),
+    "exporting": (SPINE, {"polars", "pyarrow"}),
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Return every imported module of a file, inside functions too, but for those of type checkers."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+            if node.module == "curate":
+                found |= {f"curate.{name.name}" for name in node.names}
+    return found
+
+
+@pytest.mark.parametrize("folder", ALLOWED)
+def test_a_folder_imports_only_what_it_may(folder: str) -> None:
+    modules, libraries = ALLOWED[folder]
+    for path in (PACKAGE / folder).glob("*.py"):
+        for name in imports(path):
+            top, *rest = name.split(".")
+            if top == "curate" and rest:
+                assert rest[0] in modules | {folder}, f"{path.name} imports {name}"
+            elif top in LIBRARIES:
+                assert top in libraries, f"{path.name} imports {name}"
+
+
+def importers_of(library: str) -> set[str]:
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        guarded = {
+            inner
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for inner in ast.walk(node)
+        }
+        for node in ast.walk(tree):
+            names = [n.name for n in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if node not in guarded and any(name.split(".")[0] == library for name in names):
+                found.add(path.relative_to(PACKAGE).as_posix())
+    return found
+
+
+def test_duckdb_is_imported_by_contracts_and_query_alone() -> None:
+    assert importers_of("duckdb") == {"contracts.py", "query.py"}
+
+
+def test_torch_is_imported_by_the_scorer_alone() -> None:
+    assert importers_of("torch") == {"likelihood/model.py"}
+
+
+@pytest.mark.parametrize(
+    "library", ["torch", "transformers", "polars", "duckdb", "pyarrow", "numpy", "pydantic", "rich"]
+)
+def test_the_command_line_s_help_loads_no_heavy_library(library: str) -> None:
+    code = (
+        "import sys\nsys.argv = ['curate', '--help']\nfrom curate.cli import main\n"
+        f"try:\n    main()\nexcept SystemExit:\n    print('loaded:', {library!r} in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.rstrip().endswith("loaded: False")
