@@ -9,6 +9,8 @@ from typing import Any
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
+WIDTH_OF_A_PIPE = 140
+
 
 def say(message: object) -> None:
     """Print a sentence for a person to stderr."""
@@ -29,19 +31,20 @@ def print_json(value: object) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
     """Print a table to stdout; null cells show as ``-``, numbers are right-aligned."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     kept = [list(row) for row in rows]
-    table = Table(title=Text(title) if title else None, title_justify="left")
+    table = Table(title=Text(title) if title else None, title_justify="left", box=SIMPLE_HEAD)
     for place, name in enumerate(columns):
         values = [row[place] for row in kept]
         is_number = any(isinstance(v, (int, float)) for v in values)
         table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
     for row in kept:
         table.add_row(*(Text(clean(_cell(value))) for value in row))
-    Console(soft_wrap=False).print(table)
+    Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE).print(table)
 
 
 def _cell(value: object) -> str:

@@ -48,8 +48,8 @@ def detect_format(paths: Sequence[Path], options: Options | None = None) -> tupl
         return next(iter(found.items()))
     if evidence := _evidence(generic, sources):
         return generic.NAME, evidence
-    if options and {"prompt", "prompt_ids"} & set(options.columns):
-        return generic.NAME, f"--map names the columns {', '.join(options.columns.values())}"
+    if options and options.columns:
+        return generic.NAME, f"--map names the columns {', '.join(filter(None, options.columns.values()))}"
     raise ConfigError(_unknown(paths, sources))
 
 

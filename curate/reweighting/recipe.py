@@ -61,6 +61,7 @@ def needed_columns(recipe: Recipe) -> tuple[str, ...]:
     """Name the stored columns that a recipe reads beside the key, sorted, before anything runs.
 
     ``reward`` and ``outcome`` are in verdicts; ``mean_logprob``, ``sum_logprob`` and ``n_tokens`` in likelihoods;
-    ``rts``, ``first_error_step`` and ``n_steps`` in feedback. ``reward`` is always needed: it says who was judged.
+    ``rts``, ``first_error_step`` and ``n_steps`` in feedback. ``reward`` and ``outcome`` are always needed: they say
+    who was judged, and how many were correct.
     """
-    return tuple(sorted({"reward"} | read_columns(*recipe.expressions)))
+    return tuple(sorted({"reward", "outcome"} | read_columns(*recipe.expressions)))

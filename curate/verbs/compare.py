@@ -14,23 +14,42 @@ def compare(dataset: DatasetDir, json: Json = False) -> None:
     """Show what every recipe made of the same samples, side by side."""
     from curate.console import print_json, print_table
     from curate.dataset import Dataset
+    from curate.reweighting import summarize
 
-    columns = side_by_side(Dataset(dataset))
+    variants = statistics(Dataset(dataset))
     if json:
-        print_json(columns)
+        print_json({name: summarize(each) for name, each in variants.items()})
         return
-    figures = list(dict.fromkeys(figure for column in columns.values() for figure in column))
-    rows = [[figure, *(column.get(figure) for column in columns.values())] for figure in figures]
-    print_table(["figure", *columns], rows, title=str(dataset))
+    rows = [[name, *_row(each)] for name, each in variants.items()]
+    heads = ("recipe", "groups kept", "samples kept", "correct A<0", "wrong A>0", "A likeliest", "A rarest", "max |A|")
+    print_table(heads, rows, title=f"{dataset}: A likeliest / rarest is the mean over correct samples, by quarter of rank")
 
 
-def side_by_side(data: Dataset) -> dict[str, dict[str, Any]]:
-    """Return the diagnostics of every variant that has them, by variant and figure."""
+def statistics(data: Dataset) -> dict[str, dict[str, Any]]:
+    """Return the diagnostics of every variant that has them."""
     from curate.errors import ConfigError
-    from curate.verbs.reweight import lines, stored_figures
+    from curate.verbs.figures import stored_statistics
 
-    variants = data.variants("advantages")
-    if not variants:
-        raise ConfigError(f"{data.root} has no advantages: run `{data.maker('advantages')}`")
-    found = {variant: stored_figures(data, data.choose("advantages", variant)) for variant in variants}
-    return {variant: dict(lines(figures)) for variant, figures in found.items() if figures}
+    names = data.variants("advantages")
+    found = {name: stored_statistics(data, data.choose("advantages", name)) for name in names}
+    kept = {name: each for name, each in found.items() if each}
+    if not kept:
+        raise ConfigError(f"{data.root} has no advantages made by a recipe: run `{data.maker('advantages')}`")
+    return kept
+
+
+def _row(each: dict[str, Any]) -> list[Any]:
+    from curate.reweighting import summarize
+    from curate.verbs.figures import mean_by_rank, number, share
+
+    figures = summarize(each)
+    quarters = mean_by_rank(each["advantage_by_rank"], n_bins=4)
+    return [
+        f"{figures['groups_kept']:,} of {figures['groups']:,}",
+        figures["rows_kept"],
+        share(figures["share_correct_negative"]),
+        share(figures["share_wrong_positive"]),
+        number(quarters[0][1]) if quarters else None,
+        number(quarters[-1][1]) if quarters else None,
+        number(figures["max_abs_advantage"]),
+    ]

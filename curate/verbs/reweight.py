@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -45,6 +45,7 @@ def reweight(
     from curate.job import split_setting
     from curate.reweighting import build
     from curate.stage import run_stage
+    from curate.verbs.figures import print_figures, stored_statistics
 
     settings = dict(split_setting(setting) for setting in set_ or [])
     made = build(recipe, settings)
@@ -63,7 +64,7 @@ def reweight(
         return
     summary = run_stage(data, _with_command(stage, command), overwrite=overwrite)
     say(summary)
-    show_figures(str(stage.ref), stored_figures(data, stage.ref))
+    print_figures(str(stage.ref), stored_statistics(data, stage.ref))
 
 
 def _inputs(data: Dataset, recipe: Recipe, chosen: dict[str, str | None]) -> list[TableRef]:
@@ -173,8 +174,9 @@ def _join(data: Dataset, inputs: list[TableRef], extras: list[TableRef], name: s
 def _dry_run(data: Dataset, stage: Stage) -> None:
     """Make every part whose inputs are there, show the diagnostics, keep nothing."""
     from curate.console import say
-    from curate.reweighting import merge, summarize
+    from curate.reweighting import merge
     from curate.stage import progress
+    from curate.verbs.figures import print_figures
 
     names = [n for n in data.parts(stage.inputs[0]) if all(data.part(ref, n).exists() for ref in stage.inputs)]
     diagnostics = []
@@ -183,36 +185,5 @@ def _dry_run(data: Dataset, stage: Stage) -> None:
             diagnostics.append(stage.make(name, data.private).about["diagnostics"])
             bar.update()
     say(f"dry run of {stage.ref}: {len(names)} part(s) read, nothing written")
-    show_figures(str(stage.ref), summarize(merge(diagnostics)))
+    print_figures(str(stage.ref), merge(diagnostics))
 
-
-def stored_figures(data: Dataset, ref: TableRef) -> dict[str, Any] | None:
-    """Return the diagnostics of a variant, summed over the footers of its parts; null where it has none."""
-    from curate.parts import read_footer
-    from curate.reweighting import merge, summarize
-
-    footers = [read_footer(data.part(ref, name)) for name in data.parts(ref)]
-    found = [footer.about["diagnostics"] for footer in footers if "diagnostics" in footer.about]
-    return summarize(merge(found)) if found else None
-
-
-def show_figures(title: str, figures: dict[str, Any] | None) -> None:
-    """Print the diagnostics as a table."""
-    from curate.console import print_table
-
-    if figures:
-        print_table(("figure", "value"), lines(figures), title=title)
-
-
-def lines(figures: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Return nested figures as (label, value) lines."""
-    found: list[tuple[str, Any]] = []
-    for name, value in figures.items():
-        label = f"{prefix}{name.replace('_', ' ')}"
-        if isinstance(value, dict):
-            found += lines(value, f"{label}: ")
-        elif isinstance(value, list):
-            found.append((label, " ".join("-" if v is None else f"{v:.3f}" for v in value)))
-        else:
-            found.append((label, value))
-    return found

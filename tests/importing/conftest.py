@@ -6,7 +6,6 @@ import csv
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +13,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from importing_case import Bring, Imported
 
 from curate.contracts import contract, violations
-from curate.importing import Options, Report, load, parse_map
-
-
-@dataclass
-class Imported:
-    """What one import gave; a table that it did not write is null."""
-
-    report: Report
-    rejects: list[dict[str, Any]]
-    parts: list[str]
-    prompts: pl.DataFrame
-    samples: pl.DataFrame
-    verdicts: pl.DataFrame | None
-    advantages: pl.DataFrame | None
-
-    def reasons(self) -> list[tuple[str, int, str]]:
-        """List the rejects as (file, line, reason)."""
-        return [(r["file"], r["line"], r["reason"]) for r in self.rejects]
-
-    def groups(self) -> list[list[str]]:
-        """List the completions of each group, in the order of the tables."""
-        grouped = self.samples.group_by("group_id", maintain_order=True).agg("completion")
-        return [list(group) for group in grouped["completion"]]
-
-
-Bring = Callable[..., Imported]
+from curate.importing import Options, load, parse_map
 
 
 @pytest.fixture

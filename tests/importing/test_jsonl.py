@@ -55,8 +55,10 @@ def test_an_overlong_line_is_a_reject_and_its_rest_is_skipped(tmp_path: Path, mo
     monkeypatch.setattr(jsonl, "MAX_LINE", 16)
     found = _read(tmp_path / "a", b'{"a":1}\n{"a":"' + b"x" * 50 + b'"}\n{"a":2}\n')
     assert [type(r) for r in found] == [Record, Reject, Record]
-    assert isinstance(found[1], Reject) and found[1].reason == "line is longer than 16 bytes"
-    assert isinstance(found[2], Record) and found[2].row == 3
+    assert isinstance(found[1], Reject)
+    assert found[1].reason == "line is longer than 16 bytes"
+    assert isinstance(found[2], Record)
+    assert found[2].row == 3
 
 
 def test_a_json_array_is_refused_with_what_to_do(tmp_path: Path) -> None:

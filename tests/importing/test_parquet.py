@@ -17,7 +17,8 @@ def test_rows_are_numbered_from_one_across_batches(parquet: Callable[..., Path])
     path = parquet("a.parquet", {"n": list(range(1200)), "other": ["x"] * 1200})
     found = list(parquet_rows.records(Source(path, "a", True), ["n"]))
     assert [r.row for r in found if isinstance(r, Record)] == list(range(1, 1201))
-    assert isinstance(found[-1], Record) and found[-1].values == {"n": 1199}
+    assert isinstance(found[-1], Record)
+    assert found[-1].values == {"n": 1199}
 
 
 def test_a_nested_column_is_read_by_its_path(parquet: Callable[..., Path]) -> None:
@@ -25,14 +26,16 @@ def test_a_nested_column_is_read_by_its_path(parquet: Callable[..., Path]) -> No
     assert parquet_rows.paths(path) == ["m", "m.truth", "m.style", "f"]
     assert parquet_rows.float_columns(path) == ["f"]
     (record,) = parquet_rows.records(Source(path, "a", True), ["m.truth"])
-    assert isinstance(record, Record) and record.values == {"m": {"truth": "4"}}
+    assert isinstance(record, Record)
+    assert record.values == {"m": {"truth": "4"}}
 
 
 def test_text_that_is_not_utf8_rejects_its_row_alone(parquet: Callable[..., Path]) -> None:
     binary = pa.array([b"good", b"\xff", b"fine"])
     path = parquet("a.parquet", {"t": binary.view(pa.string())})
     found = list(parquet_rows.records(Source(path, "a", True)))
-    assert isinstance(found[1], Reject) and (found[1].line, found[1].reason) == (2, "not UTF-8")
+    assert isinstance(found[1], Reject)
+    assert (found[1].line, found[1].reason) == (2, "not UTF-8")
     assert [r.values["t"] for r in found if isinstance(r, Record)] == ["good", "fine"]
 
 

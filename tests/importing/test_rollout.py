@@ -27,5 +27,5 @@ def test_a_field_mapped_twice_is_refused() -> None:
 
 
 def test_formats_of_fixed_columns_refuse_a_map() -> None:
-    with pytest.raises(ConfigError, match="--map answer=.*columns of format verl are fixed.*--format generic"):
+    with pytest.raises(ConfigError, match=r"--map answer=.*columns of format verl are fixed.*--format generic"):
         refuse_columns(Options({"answer": "gts"}), "verl")

@@ -35,9 +35,7 @@ def test_clamp_correct_lifts_correct_samples_only() -> None:
     assert found == [0.0, -1.0, 2.0]
 
 
-@pytest.mark.parametrize(
-    ("one_sided", "expected"), [(False, [0.5, -0.5, None]), (True, [0.0, -0.5, None])]
-)
+@pytest.mark.parametrize(("one_sided", "expected"), [(False, [0.5, -0.5, None]), (True, [0.0, -0.5, None])])
 def test_damp_scales_and_clips_where_it_acts(one_sided: bool, expected: list[float | None]) -> None:
     rewards = [2.0, -2.0, None]
     assert values(damp(R, pl.lit(True), 0.25, one_sided), rewards) == expected

@@ -91,7 +91,7 @@ def test_a_preset_carries_the_parameters_of_the_recipe_it_sets() -> None:
         ("spectral_grpo", {"min_spread": -0.1}, r"min_spread must be in \[0, 1\]"),
         ("spectral_grpo", {"damping": -1}, "damping must be at least 0"),
         ("spectral_grpo", {"until_round": 3}, "until_round=3 needs the round of this data: set round = 1, 2"),
-        ("spectral_grpo", {"until_round": 3.0, "round": 1}, "until_round must be a whole number or unset"),
+        ("spectral_grpo", {"until_round": 3.0, "round": 1}, "until_round must be a whole number, got 3.0"),
     ],
 )
 def test_wrong_names_and_values_are_refused_with_what_is_known(

@@ -47,9 +47,7 @@ def test_ranking_among_correct_samples_leaves_the_others_out() -> None:
 def test_trajectory_score_of_a_found_error_of_none_found_and_of_no_judgment(
     no_error: NoError, expected: list[float | None]
 ) -> None:
-    frame = pl.DataFrame(
-        {"rts": [0.6, None, None], "first_error_step": [4, None, None], "n_steps": [5, 4, None]}
-    )
+    frame = pl.DataFrame({"rts": [0.6, None, None], "first_error_step": [4, None, None], "n_steps": [5, 4, None]})
     assert frame.select(trajectory_score(no_error)).to_series().to_list() == expected
 
 
