@@ -12,10 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
+
 from curate.cli import app
 from curate.dataset import Dataset, TableRef
 from stored import SAMPLES, VERDICTS, small_dataset, write_rows
-from typer.testing import CliRunner
 
 Row = dict[str, Any]
 
@@ -166,7 +167,11 @@ def test_unknown_names_are_listed_with_a_guess(judged: Dataset) -> None:
     refused(curate("reweight", judged.root, "--recipe", "unlikely_grpo"), 2, "beta_rank")
     refused(curate("verify", judged.root, "--verifier", "gsm8"), 2, "no verifier is called 'gsm8'", "gsm8k")
     refused(curate("judge", judged.root, "--rule", "arithmetics"), 2, "arithmetic")
-    refused(curate("import", "x", "--to", judged.root, "--format", "verll"), 2, "x")
+    refused(
+        curate("import", judged.root, "--to", judged.root, "--format", "verll"),
+        2,
+        "the formats are gsm8k-solutions, verl",
+    )
     refused(curate("recipes", "grop"), 2, "'grpo'")
     assert judged.variants("advantages") == []
 

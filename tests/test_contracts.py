@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+
 from curate.contracts import TABLES, VIEW_PREFIX, arrow_type, conform, contract, violations
 from curate.errors import ConfigError, ContractError
 

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import curate
 import pytest
+
+import curate
 
 PACKAGE = Path(curate.__file__).parent
 SPINE = {"errors", "contracts", "query", "parts", "dataset", "journal", "jobrecord", "states", "stage"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
+
 from curate.journal import Journal
 
 SCHEMA = pa.schema([("group_id", pa.int64()), ("logprobs", pa.large_list(pa.float32()))])

@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+
 from curate.contracts import contract
 from curate.dataset import Dataset
 from curate.errors import ContractError
@@ -120,40 +121,49 @@ def unfinished_files(folder: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def unbroken(source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, pl.DataFrame], float]:
+def unbroken(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
     folder = tmp_path_factory.mktemp("unbroken")
-    started = time.monotonic()
     finish(start(source, folder))
-    seconds = time.monotonic() - started
-    assert len(Dataset(folder / "dataset").parts(Dataset(folder / "dataset").choose("samples"))) >= 7
-    return rows(folder), seconds
+    data = Dataset(folder / "dataset")
+    assert len(data.parts(data.choose("samples"))) >= 7
+    return rows(folder)
+
+
+def n_files(folder: Path) -> int:
+    return sum(1 for _ in (folder / "dataset").glob("[a-z]*/**/*.parquet"))
+
+
+def kill_after(process: subprocess.Popen[bytes], folder: Path, n_parts: int, delay_s: float) -> None:
+    """Kill -9 a moment after the run has finished ``n_parts`` parts, and watch the table folders until then."""
+    while n_files(folder) < n_parts:
+        assert process.poll() is None
+        assert unfinished_files(folder) == []
+        time.sleep(0.002)
+    time.sleep(delay_s)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kill", range(N_KILLS))
 def test_a_killed_run_goes_on_to_the_same_rows(
-    kill: int, source: Path, tmp_path: Path, unbroken: tuple[dict[str, pl.DataFrame], float]
+    kill: int, source: Path, tmp_path: Path, unbroken: dict[str, pl.DataFrame]
 ) -> None:
-    expected, seconds = unbroken
-    instant = random.Random(kill).uniform(0.2, 0.98) * seconds
-    process = start(source, tmp_path / "run")
-    deadline = time.monotonic() + instant
-    while time.monotonic() < deadline and process.poll() is None:
-        assert unfinished_files(tmp_path / "run") == []
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert unfinished_files(tmp_path / "run") == []
-    if any((tmp_path / "run" / "dataset").glob("[a-z]*")):
-        assert find_problems(Dataset(tmp_path / "run" / "dataset")) == []
+    rng, folder = random.Random(kill), tmp_path / "run"
+    n_all = sum(1 for table in unbroken if table != "train") * 8
+    kill_after(start(source, folder), folder, rng.randrange(n_all - 6), rng.uniform(0, 0.05))
+    assert unfinished_files(folder) == []
+    if any((folder / "dataset").glob("[a-z]*")):
+        assert find_problems(Dataset(folder / "dataset")) == []
 
-    finish(start(source, tmp_path / "run"))
+    finish(start(source, folder))
 
-    data = Dataset(tmp_path / "run" / "dataset")
+    data = Dataset(folder / "dataset")
     assert find_problems(data) == []
-    found = rows(tmp_path / "run")
-    assert found.keys() == expected.keys()
-    for table, frame in expected.items():
+    found = rows(folder)
+    assert found.keys() == unbroken.keys()
+    for table, frame in unbroken.items():
         assert found[table].equals(frame), table
     assert list((data.private / "tmp").rglob("*")) == []
     assert list((data.private / "journal").rglob("*.arrows")) == []

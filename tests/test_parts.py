@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
 from curate.contracts import contract
 from curate.dataset import Dataset, TableRef
 from curate.errors import ContractError

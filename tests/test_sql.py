@@ -10,11 +10,12 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+from typer.testing import CliRunner
+
 from curate.cli import app
 from curate.dataset import Dataset
 from curate.query import connect
 from stored import SAMPLES, VERDICTS, small_dataset, write_rows
-from typer.testing import CliRunner
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from curate.contracts import contract
 from curate.dataset import Dataset, TableRef
 from curate.errors import ConfigError, ContractError, ShareError

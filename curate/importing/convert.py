@@ -67,7 +67,7 @@ def truth(value: object) -> bool:
     if isinstance(value, bool | int | float | Decimal) and value in (0, 1):
         return bool(value)
     shown = value if isinstance(value, int | float) else kind(value)
-    raise BadValueError(f"is {shown}, neither true nor false: leave it out with --format generic")
+    raise BadValueError(f"is {shown}, neither true nor false")
 
 
 def text(value: object) -> str:
@@ -83,7 +83,10 @@ def label(value: object) -> str:
         return value
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
         return value[0]
-    return orjson.dumps(value, default=str, option=orjson.OPT_SORT_KEYS).decode()
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError as error:
+        raise BadValueError(f"holds what JSON cannot: {error}") from None
 
 
 def key(value: object) -> int | str:
@@ -119,44 +122,46 @@ def completion(value: object) -> str:
 
 def token_ids(value: object) -> NDArray[np.int32]:
     """Read token ids, shape (T,), each a whole number of at least 0."""
-    ids = _array(value, "token ids")
-    if ids.size and (ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() > INT32_MAX):
-        raise BadValueError(f"has entries that are no token ids (whole numbers 0..{INT32_MAX})")
+    ids = _array(value, "token ids", {int})
+    if ids.size and (ids.dtype.kind != "i" or ids.min() < 0 or ids.max() > INT32_MAX):
+        raise BadValueError(f"has entries outside 0..{INT32_MAX}: no token ids")
     return ids.astype(np.int32)
 
 
 def logprobs(value: object) -> NDArray[np.float32]:
     """Read natural log-probs of the sampled tokens, shape (T,), each finite and at most 0."""
-    values = _array(value, "log-probs")
-    if not values.size:
-        return values.astype(np.float32)
-    if values.dtype.kind not in "iuf":
-        raise BadValueError("has entries that are not numbers")
-    if not values.max() <= 0:
+    values = _array(value, "log-probs", {int, float})
+    if values.size and not values.max() <= 0:
         raise BadValueError("has an entry that is NaN or above 0")
-    if values.min() <= MISSING_LOGPROB:
-        raise BadValueError(f"has an entry of {values.min():g}: the server's mark for a missing log-prob")
+    if values.size and values.min() <= MISSING_LOGPROB:
+        raise BadValueError(f"has an entry of {values.min():g}: a server's mark for a missing log-prob")
     return values.astype(np.float32)
 
 
 def mask(value: object) -> NDArray[np.bool_]:
     """Read a loss mask, shape (T,), of truth values or 0 and 1."""
-    values = _array(value, "truth values")
-    if values.size and (values.dtype.kind not in "biu" or not np.isin(values, (0, 1)).all()):
+    values = _array(value, "truth values", {bool, int})
+    if not np.isin(values, (0, 1)).all():
         raise BadValueError("has entries that are neither true nor false")
     return values.astype(np.bool_)
 
 
-def _array(value: object, what: str) -> NDArray[Any]:
-    if not isinstance(value, list | np.ndarray):
+def _array(value: object, what: str, types: set[type]) -> NDArray[Any]:
+    if not isinstance(value, list):
         raise BadValueError(f"is {kind(value)}, not a list of {what}")
+    # Before numpy sees it: one long text among many numbers would make it allocate both lengths multiplied.
+    others = set(map(type, value)) - types
+    if others:
+        strange = next(entry for entry in value if type(entry) in others)
+        raise BadValueError(f"has an entry that is {kind(strange)}: not a list of {what}")
+    return np.asarray(value)
+
+
+def _accuracy(value: object) -> bool:
     try:
-        values = np.asarray(value)
-    except ValueError:
-        raise BadValueError(f"is a nested list, not a list of {what}") from None
-    if values.ndim != 1:
-        raise BadValueError(f"is a nested list, not a list of {what}")
-    return values
+        return truth(value)
+    except BadValueError as error:
+        raise BadValueError(f"{error}; to import without it: --format generic --map accuracy=") from None
 
 
 def _temperature(value: object) -> float:
@@ -201,7 +206,7 @@ CONVERT: dict[str, Callable[[Any], Any]] = {
     "logprob_semantics": _semantics,
     "hinted": truth,
     "reward": number,
-    "accuracy": truth,
+    "accuracy": _accuracy,
     "advantage": number,
 }
 

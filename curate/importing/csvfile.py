@@ -9,7 +9,7 @@ from typing import Any
 
 from curate.errors import ConfigError
 from curate.importing.files import Source
-from curate.importing.record import Record, excerpt
+from curate.importing.record import Record, excerpt, listed
 from curate.records import Reject
 
 # The csv module's own limit, 128 KiB a cell, is below what a long completion takes.
@@ -60,7 +60,7 @@ def _open(path: Path) -> Any:
 def _header(path: Path, file: Any) -> list[str]:
     names = next(csv.reader(file), [])
     if len(set(names)) != len(names):
-        raise ConfigError(f"{path}: a column name stands twice in the header {', '.join(names)}")
+        raise ConfigError(f"{path}: a column name stands twice in the header {listed(names)}")
     return names
 
 

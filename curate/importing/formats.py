@@ -10,6 +10,7 @@ from typing import Protocol
 from curate.errors import ConfigError
 from curate.importing import generic, gsm8k_solutions, open_instruct, rows, trl, verl
 from curate.importing.files import READABLE, Source, find, take
+from curate.importing.record import listed
 from curate.importing.rollout import Item, Options
 
 
@@ -79,15 +80,13 @@ def _unknown(paths: Sequence[Path], sources: Sequence[Source]) -> str:
     if not fields:
         return f"{readable[0].path} has no rows that could be read"
     return (
-        f"cannot tell the format of {readable[0].path}: its fields are {', '.join(fields)}. Name the format "
+        f"cannot tell the format of {readable[0].path}: its fields are {listed(fields)}. Name the format "
         f"(--format {', '.join(FORMATS)}), or map the columns: --map prompt=COL --map completion=COL"
     )
 
 
 def _listing(sources: Sequence[Source]) -> str:
-    names = [source.name for source in sources]
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"its files are {', '.join(names[:5])}{more}" if names else "it holds no files"
+    return f"its files are {listed((s.name for s in sources), 5)}" if sources else "it holds no files"
 
 
 def _shown(paths: Sequence[Path]) -> str:

@@ -19,7 +19,7 @@ from curate.errors import ConfigError
 from curate.importing import rows
 from curate.importing.convert import BadValueError, key, rollout
 from curate.importing.files import JSONL, Source
-from curate.importing.record import Record, reject
+from curate.importing.record import Record, listed, reject
 from curate.importing.rollout import MAPPABLE, Item, Note, Options
 
 NAME = "generic"
@@ -75,12 +75,10 @@ def make_plan(source: Source, mapping: Mapping[str, str], names: Sequence[str]) 
     chosen |= {name: column for name, column in mapping.items() if column}
     for name, column in chosen.items():
         if column.removesuffix("[]") not in names:
-            raise ConfigError(f"--map {name}={column}: {source.path} has no such column, only {', '.join(names)}")
+            raise ConfigError(f"--map {name}={column}: {source.path} has no such column, only {listed(names)}")
     for wanted in ("prompt", "completion"):
         if not {wanted, f"{wanted}_ids"} & set(chosen):
-            raise ConfigError(
-                f"{source.path}: no column for {wanted}: --map {wanted}=COL with one of {', '.join(names)}"
-            )
+            raise ConfigError(f"{source.path}: no column for {wanted}: --map {wanted}=COL with one of {listed(names)}")
     if source.path.suffix.lower() in JSONL:
         # A line may bring a field that the first hundred lack: a reward, say, where those were not judged.
         chosen = {name: name for name in MAPPABLE if name not in mapping} | chosen

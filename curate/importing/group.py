@@ -46,6 +46,7 @@ class Groups:
         self._first_files = array("l")
         self._files: dict[str, int] = {}
         self._inferred = bytearray()
+        self._indexed = bytearray()
         self._has_step = False
         self._lacks_step = False
 
@@ -62,7 +63,9 @@ class Groups:
         if ordinal is None:
             ordinal = self._add(identity, rollout, prompt)
         elif self._prompts[ordinal] != prompt:
-            return f"group {rollout.group_key} has another prompt in {self._first(ordinal)}"
+            return f"group {str(rollout.group_key)[:100]} has another prompt in {self._first(ordinal)}"
+        elif self._indexed[ordinal] != (rollout.sample_index is not None):
+            return f"group mixes samples with and without a sample_index, unlike {self._first(ordinal)}"
         self.sizes[ordinal] += 1
         prompts.keep(prompt, rollout, ordinal)
         return ordinal, prompts.name(prompt)
@@ -75,6 +78,7 @@ class Groups:
         self._first_rows.append(rollout.row)
         self._first_files.append(self._files.setdefault(rollout.file, len(self._files)))
         self._inferred.append(rollout.group_key is None)
+        self._indexed.append(rollout.sample_index is not None)
         if rollout.group_key is None:
             self._has_step |= rollout.step is not None
             self._lacks_step |= rollout.step is None

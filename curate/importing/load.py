@@ -1,7 +1,7 @@
 """Stored rollouts of any size and order -> parts of whole groups, in two passes and bounded memory.
 
 Pass 1 reads the source once, row by row: groups get ordinals as they first appear, rows go to a scratch file. What
-it keeps in memory is some 350 bytes a group. Pass 2 cuts the ordinals into parts and reads each part's rows back.
+it keeps in memory is some 400 bytes a group. Pass 2 cuts the ordinals into parts and reads each part's rows back.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Prompts:
             self._attributes.append(0)
             self._states.append(NEW)
         elif self._contents[number] != content:
-            return f"prompt_id {name} came with another prompt before"
+            return f"prompt_id {name[:100]} came with another prompt before"
         return number
 
     def keep(self, number: int, rollout: Rollout, ordinal: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import orjson
@@ -29,3 +30,9 @@ def reject(source: Source, record: Record, reason: str) -> Reject:
 def excerpt(line: bytes) -> str:
     """Cut the first 500 characters of raw bytes, replacing what is not UTF-8."""
     return line[: 4 * MAX_EXCERPT].decode("utf-8", "replace")[:MAX_EXCERPT]
+
+
+def listed(names: Iterable[str], most: int = 30) -> str:
+    """List names for a message, the first of them where there are many."""
+    known = [str(name)[:100] for name in names]
+    return ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")

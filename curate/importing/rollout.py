@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,7 @@ class Options:
 
     columns: Mapping[str, str] = field(default_factory=dict)
     correct_when: str | None = None
-    decode: Callable[[Sequence[int]], Any] | None = None
+    decode: Callable[[Sequence[int]], str] | None = None
 
 
 def parse_map(items: Sequence[str]) -> dict[str, str]:

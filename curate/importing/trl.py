@@ -24,7 +24,7 @@ from curate.errors import ConfigError
 from curate.importing import parquet, rows
 from curate.importing.convert import rollout
 from curate.importing.files import Source, numbers_report
-from curate.importing.record import Record
+from curate.importing.record import Record, listed
 from curate.importing.rollout import Item, Note, Options, refuse_columns
 
 NAME = "trl"
@@ -68,13 +68,13 @@ def reward_column(sources: Sequence[Source], mapped: str | None) -> str | None:
     found = dict.fromkeys(name for names in floats.values() for name in names if name != "advantage")
     if mapped is None and len(found) > 1:
         raise ConfigError(
-            f"{len(found)} float columns could be the reward: {', '.join(found)}; "
+            f"{len(found)} float columns could be the reward: {listed(found)}; "
             "TRL stores the reward functions first and no weights: choose one with --map reward=COL"
         )
     reward = mapped or next(iter(found), None)
     for source in sources if reward else ():
         if reward not in rows.peek(source.path):
-            raise ConfigError(f"{source.path} has no column {reward}; its float columns: {', '.join(floats[source])}")
+            raise ConfigError(f"{source.path} has no column {reward}; its float columns: {listed(floats[source])}")
     return reward
 
 

@@ -7,7 +7,7 @@ are absent is null, never 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -15,8 +15,7 @@ import polars as pl
 from curate.reweighting.order import GROUP, KEY, in_key_order
 
 MAX_RANKS = 128  # the last entry of a list by rank holds all later ranks
-ROW_REASONS = ("unjudged", "no_likelihood", "no_rts")
-GROUP_REASONS = ("singleton", "all_wrong", "all_correct", "degenerate", "gated")
+REASONS = ("unjudged", "no_likelihood", "no_rts", "singleton", "all_wrong", "all_correct", "degenerate", "gated")
 CLASSES = ("unjudged", "singleton", "all_wrong", "all_correct", "mixed")
 
 _ADVANTAGE = pl.col("advantage")
@@ -44,18 +43,13 @@ def diagnose(frame: pl.DataFrame) -> Stats:
     - rts_with_n_steps, rts_with_n_tokens: moments over samples that have both
     """
     samples = in_key_order(_columns(frame)).frame
-    groups = samples.group_by(GROUP, maintain_order=True).agg(
-        judged=pl.col("reward").count(),
-        correct=_CORRECT.sum(),
-        kept=_ADVANTAGE.count(),
-        top=_ADVANTAGE.abs().max(),
-        # All samples that took part share one reason; "unjudged" sorts last, after the two other reasons to leave.
-        reason=pl.when(pl.col("shaped").is_not_null()).then("drop_reason").max(),
-        left=pl.col("drop_reason").min(),
-    )
+    drops = _count_drops(samples)
     return {
         **_count_rows(samples),
-        **_count_groups(groups),
+        **drops,
+        **_count_groups(samples),
+        "groups_degenerate": drops["groups_dropped"]["degenerate"] + _kept_without_signal(samples),
+        "groups_cancelled": _cancelled(samples),
         "advantage_by_rank": _advantage_by_rank(samples),
         "rank_agreement": _rank_agreement(samples),
         "rts_with_n_steps": _moments(samples, "rts", "n_steps"),
@@ -79,51 +73,80 @@ def _columns(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _count_rows(samples: pl.DataFrame) -> Stats:
-    size = pl.col("group_size")
-    plain = (size - 1) / size.sqrt()  # of the only correct sample, under division by the std
-    alone = _KEPT & _CORRECT & (pl.col("n_correct") == 1) & (size > 1)
-    cancelled = alone & (pl.col("shaped") != pl.col("reward")) & ((_ADVANTAGE - plain).abs() < 0.01 * plain)
-    reasons = {reason: (pl.col("drop_reason") == reason).sum() for reason in (*ROW_REASONS, *GROUP_REASONS)}
-    counts = samples.select(
+    return samples.select(
         rows=pl.len(),
         rows_kept=_KEPT.sum(),
         correct_kept=(_KEPT & _CORRECT).sum(),
         correct_negative=(_CORRECT & (_ADVANTAGE < 0)).sum(),
         wrong_kept=(_KEPT & ~_CORRECT).sum(),
         wrong_positive=(~_CORRECT & (_ADVANTAGE > 0)).sum(),
-        groups_cancelled=cancelled.sum(),
-        max_abs_advantage=_ADVANTAGE.abs().max(),
-        **reasons,
+        max_abs_advantage=pl.max_horizontal(_ADVANTAGE.max(), -_ADVANTAGE.min()),
     ).row(0, named=True)
-    dropped = {reason: counts.pop(reason) for reason in reasons}
-    return {**counts, "rows_dropped": dropped}
 
 
-def _count_groups(groups: pl.DataFrame) -> Stats:
-    judged, correct = pl.col("judged"), pl.col("correct")
-    group_class = (
-        pl.when(judged < 2)
-        .then(pl.when(judged == 0).then(pl.lit("unjudged")).otherwise(pl.lit("singleton")))
-        .when(correct == 0)
-        .then(pl.lit("all_wrong"))
-        .otherwise(pl.when(correct == judged).then(pl.lit("all_correct")).otherwise(pl.lit("mixed")))
+def _count_drops(samples: pl.DataFrame) -> Stats:
+    """Count rows by reason, and groups of which no row is kept by the reason of the rows that stayed longest."""
+    took_part = pl.col("shaped").is_not_null()
+    columns = samples.select(GROUP, "shaped", "drop_reason", "group_size")
+    left = columns.filter(~took_part)
+    # All samples that took part share one reason, so the first stands for the group.
+    groups = (
+        columns.filter(took_part).group_by(GROUP, maintain_order=True).agg(pl.col("drop_reason", "group_size").first())
     )
-    kept = pl.col("kept") > 0
-    reason = pl.when(~kept).then(pl.coalesce("reason", "left"))
-    counted = groups.select(group_class=group_class, reason=reason, flat=kept & (pl.col("top") == 0))
-    dropped = _tally(counted["reason"], (*ROW_REASONS, *GROUP_REASONS))
+    by_reason = groups.group_by("drop_reason").agg(rows=pl.col("group_size").sum(), groups=pl.len())
+    rows = dict(by_reason.select("drop_reason", "rows").iter_rows())
+    dropped = dict(by_reason.select("drop_reason", "groups").iter_rows())
+    # Alphabetically "unjudged" comes last: a group is unjudged only if nothing else was missing.
+    nobody = left.filter(pl.col("group_size") == 0).group_by(GROUP).agg(pl.col("drop_reason").min())
     return {
-        "groups": groups.height,
-        "groups_kept": groups.height - sum(dropped.values()),
-        "groups_dropped": dropped,
-        "groups_by_class": _tally(counted["group_class"], CLASSES),
-        "groups_degenerate": dropped["degenerate"] + int(counted["flat"].sum()),
+        "rows_dropped": _named(REASONS, rows, _tally(left["drop_reason"])),
+        "groups_dropped": _named(REASONS, dropped, _tally(nobody["drop_reason"])),
+        "groups_kept": dropped.get(None, 0),
     }
 
 
-def _tally(values: pl.Series, known: Sequence[str]) -> dict[str, int]:
-    found = dict(values.value_counts().iter_rows())
-    return {name: found.get(name, 0) for name in known}
+def _count_groups(samples: pl.DataFrame) -> Stats:
+    groups = samples.group_by(GROUP, maintain_order=True).agg(judged=pl.col("reward").count(), correct=_CORRECT.sum())
+    judged, correct = pl.col("judged"), pl.col("correct")
+    by_outcome = pl.when(correct == 0).then(pl.lit("all_wrong")).when(correct == judged).then(pl.lit("all_correct"))
+    group_class = (
+        pl.when(judged == 0)
+        .then(pl.lit("unjudged"))
+        .when(judged == 1)
+        .then(pl.lit("singleton"))
+        .otherwise(by_outcome.otherwise(pl.lit("mixed")))
+    )
+    return {
+        "groups": groups.height,
+        "groups_by_class": _named(CLASSES, _tally(groups.select(group_class).to_series())),
+    }
+
+
+def _cancelled(samples: pl.DataFrame) -> int:
+    columns = samples.select("reward", "shaped", "advantage", "correct", "n_correct", "group_size")
+    alone = columns.filter(_KEPT & _CORRECT & (pl.col("n_correct") == 1))
+    size = pl.col("group_size")
+    plain = (size - 1) / size.sqrt()
+    same = (_ADVANTAGE - plain).abs() < 0.01 * plain  # eps moves it by less
+    return alone.filter((pl.col("shaped") != pl.col("reward")) & same).height
+
+
+def _kept_without_signal(samples: pl.DataFrame) -> int:
+    zeros = (
+        samples.select(GROUP, "advantage", "group_size")
+        .filter(_ADVANTAGE == 0)
+        .group_by(GROUP)
+        .agg(n=pl.len(), size=pl.col("group_size").first())
+    )
+    return zeros.filter(pl.col("n") == pl.col("size")).height
+
+
+def _tally(values: pl.Series) -> dict[str, int]:
+    return dict(values.value_counts().iter_rows())
+
+
+def _named(names: Sequence[str], *counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: sum(count.get(name, 0) for count in counts) for name in names}
 
 
 def _advantage_by_rank(samples: pl.DataFrame) -> Stats | None:
@@ -147,7 +170,7 @@ def _advantage_by_rank(samples: pl.DataFrame) -> Stats | None:
 def _rank_agreement(samples: pl.DataFrame) -> Stats | None:
     if not {"mean_logprob", "sum_logprob"} <= set(samples.columns):
         return None
-    kept = samples.filter(_KEPT).select(GROUP, "mean_logprob", "sum_logprob")
+    kept = samples.select(GROUP, "mean_logprob", "sum_logprob", "advantage").filter(_KEPT)
     product = pl.col("mean_logprob").diff().sign() * pl.col("sum_logprob").diff().sign()
     return (
         kept.select(product=pl.when(pl.col(GROUP) == pl.col(GROUP).shift()).then(product))

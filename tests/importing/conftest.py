@@ -13,10 +13,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from importing_case import Bring, Imported
 
 from curate.contracts import contract, violations
 from curate.importing import Options, load, parse_map
+from importing_case import Bring, Imported
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from importing_case import Bring
 
 from curate.errors import ConfigError
 from curate.importing import FORMATS, Options, detect_format
 from curate.importing.gsm8k_solutions import MODELS
+from importing_case import Bring
 
 
 def test_the_formats() -> None:

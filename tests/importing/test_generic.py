@@ -7,10 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from importing_case import Bring
 
 from curate.errors import ConfigError
 from curate.importing.generic import from_cell
+from importing_case import Bring
 
 MAP = ("prompt=question", "completion=response")
 
@@ -125,35 +125,6 @@ def test_a_field_that_only_late_lines_have_is_read(bring: Bring, jsonl: Callable
     rows = [{"prompt": "p", "completion": f"{i}", **({"reward": 1.0} if i > 150 else {})} for i in range(200)]
     got = bring(jsonl("a.jsonl", rows))
     assert got.report.n_rewards == 49
-
-
-def test_groups_restart_in_each_step(bring: Bring, jsonl: Callable[..., Path]) -> None:
-    rows = [{"prompt": "pq"[s], "completion": f"{s}{i}", "group": 0, "step": s} for s in (0, 1) for i in (0, 1)]
-    assert bring(jsonl("a.jsonl", rows)).groups() == [["00", "01"], ["10", "11"]]
-
-
-def test_a_group_with_two_prompts_is_never_mixed(bring: Bring, jsonl: Callable[..., Path]) -> None:
-    rows = [{"prompt": p, "completion": "c", "group": "g"} for p in "ppq"]
-    got = bring(jsonl("a.jsonl", rows))
-    assert got.reasons() == [("a.jsonl", 3, "group g has another prompt in a.jsonl:1")]
-    assert got.rejects[0]["text"] == "c"
-    assert got.prompts["prompt"].to_list() == ["p"]
-
-
-def test_a_prompt_id_of_the_source_is_kept_and_must_mean_one_prompt(bring: Bring, jsonl: Callable[..., Path]) -> None:
-    rows = [{"prompt_id": "ex-1", "prompt": p, "completion": "c"} for p in "ppq"]
-    got = bring(jsonl("a.jsonl", rows))
-    assert got.prompts["prompt_id"].to_list() == ["ex-1"]
-    assert got.reasons() == [("a.jsonl", 3, "prompt_id ex-1 came with another prompt before")]
-
-
-def test_a_prompt_with_two_answers_is_reported(bring: Bring, jsonl: Callable[..., Path]) -> None:
-    rows = [{"prompt": "p", "completion": "c", "answer": a} for a in ("1", "1", "2")]
-    got = bring(jsonl("a.jsonl", rows))
-    assert got.prompts["answer"].to_list() == ["1"]
-    assert got.report.notes == [
-        "1 prompts came with several answers, references, domains or token ids: the first of each was kept"
-    ]
 
 
 @pytest.mark.parametrize(

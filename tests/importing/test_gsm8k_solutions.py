@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 import pytest
-from importing_case import Bring
 
 from curate.importing.gsm8k_solutions import MODELS, final_answer
+from importing_case import Bring
 
 
 def _problem(question: str = "1+1?", **models: Any) -> dict[str, Any]:

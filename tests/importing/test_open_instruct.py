@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from importing_case import Bring
 
 
@@ -106,7 +107,7 @@ def test_a_resumed_run_repeats_are_rejected_as_duplicates(bring: Bring, jsonl: C
         ({"prompt_idx": None}, "prompt_idx is missing: the sample's group is unknown"),
         (
             {"response_tokens": [2**40]},
-            "completion_ids has entries that are no token ids (whole numbers 0..2147483647)",
+            "completion_ids has entries outside 0..2147483647: no token ids",
         ),
         ({"prompt_tokens": [99]}, "group ['run', 1, 0] has another prompt in run_rollouts_000000.jsonl:1"),
         (

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from importing_case import Bring
 
 from curate.errors import ConfigError
 from curate.importing.outcome import compile_condition, correct_expression
+from importing_case import Bring
 
 
 def _correct(rewards: list[float | None], accuracy: list[bool | None], expression: pl.Expr) -> list[bool | None]:

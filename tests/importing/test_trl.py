@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from importing_case import Bring
 
 from curate.errors import ConfigError
+from importing_case import Bring
 
 
 def _columns(step: int, completions: list[str], rewards: list[float | None], **more: Any) -> dict[str, Any]:

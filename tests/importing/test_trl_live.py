@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from importing_case import Bring
 
 CHARACTERS = "0123456789+*=; :>"

@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 import pytest
-from importing_case import Bring
 
 from curate.importing.verl import split_uid
+from importing_case import Bring
 
 
 def _row(prompt: str, output: str, score: float = 0.0, step: int = 1, **extras: Any) -> dict[str, Any]:
@@ -110,14 +110,6 @@ def test_bad_scores_are_rejects_with_file_and_line(bring: Bring, jsonl: Callable
         ("correct", 1.0, None),
         (None, None, "not judged in the source"),
     ]
-
-
-def test_a_prompt_that_comes_twice_in_a_step_is_reported_as_ambiguous(bring: Bring, jsonl: Callable[..., Path]) -> None:
-    rows = [_row(p, f"{p}{i}") for p in "abcd" for i in range(4 if p == "c" else 2)] + [_row("e", "lone")]
-    report = bring(jsonl("1.jsonl", rows)).report.groups
-    assert report.sizes == {1: 1, 2: 3, 4: 1}
-    assert (report.common_size, report.n_odd, report.n_ambiguous) == (2, 2, 1)
-    assert report.first_ambiguous == ["1.jsonl:5: 4 samples"]
 
 
 def test_group_ids_do_not_depend_on_the_order_of_rows(bring: Bring, jsonl: Callable[..., Path]) -> None:

@@ -37,14 +37,14 @@ def test_a_column_of_text_is_no_number() -> None:
 
 
 def test_an_outcome_of_booleans_is_refused() -> None:
-    with pytest.raises(ConfigError, match="outcome must be text .* but its type is Boolean"):
+    with pytest.raises(ConfigError, match=r"outcome must be text .* but its type is Boolean"):
         reweight(frame(outcome=[True, False, None]), recipes.grpo())
 
 
 def test_nan_and_infinity_are_counted_with_their_first_key() -> None:
     bad = frame(mean_logprob=[-1.0, float("nan"), float("-inf")])
     with pytest.raises(
-        ContractError, match="mean_logprob is NaN or infinite.*: 2 rows, first group_id 1, sample_index 1"
+        ContractError, match=r"mean_logprob is NaN or infinite.*: 2 rows, first group_id 1, sample_index 1"
     ):
         reweight(bad, UNLIKELY)
     with pytest.raises(ContractError, match="reward is NaN or infinite"):
@@ -57,13 +57,13 @@ def test_nan_in_a_column_that_is_not_read_does_not_matter() -> None:
 
 def test_every_broken_rule_is_in_the_message() -> None:
     bad = frame(rts=[1.5, None, None], outcome=["correct", "Incorrect", "error"])
-    with pytest.raises(ContractError, match="outcome is none of correct, .*sample_index 1; rts is outside"):
+    with pytest.raises(ContractError, match=r"outcome is none of correct, .*sample_index 1; rts is outside"):
         reweight(bad, SPECTRAL)
 
 
 @pytest.mark.parametrize("rows", [[0, 1, 1, 2], [1, 0, 2, 1], [2, 2, 2, 2]])
 def test_a_key_twice_is_refused_in_any_row_order(rows: list[int]) -> None:
-    with pytest.raises(ContractError, match="is there more than once: . rows, first group_id 1, sample_index"):
+    with pytest.raises(ContractError, match=r"is there more than once: . rows, first group_id 1, sample_index"):
         reweight(frame()[rows], recipes.grpo())
 
 
@@ -89,7 +89,7 @@ OUTCOME = ["correct", "incorrect", None]
 @pytest.mark.parametrize("rewards", [[0.7, 0.2, None], [1.0, -1.0, None]])
 def test_other_rewards_than_0_and_1_need_an_outcome_and_a_recipe_for_them(recipe: Recipe, rewards: list[float]) -> None:
     for function in (reweight, apply):
-        with pytest.raises(ConfigError, match="counts correct samples.*add an outcome column"):
+        with pytest.raises(ConfigError, match=r"counts correct samples.*add an outcome column"):
             function(frame(reward=rewards, **READ), recipe)
         with_outcome = frame(reward=rewards, outcome=OUTCOME, **READ)
         if recipe.rewards == "real":
