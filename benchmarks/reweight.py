@@ -1,28 +1,30 @@
-"""Claim: `curate reweight`, checks and durability included, costs little more than the bare arithmetic it does.
+"""Claim: `curate reweight`, with its checks and its durability, costs little more than the bare arithmetic.
 
     python benchmarks/reweight.py --rows 20_000_000 [--verl-python VENV/bin/python]
     python benchmarks/reweight.py --only-memory 100_000_000
 
-`unlikely_grpo` (beta_rank 0.25) over groups of 32, from the stored tables samples, verdicts and likelihoods to
-written `advantages` parts, side by side in one run:
+`unlikely_grpo` (beta_rank 0.25) over groups of 32, from the stored tables samples, verdicts and likelihoods to written
+`advantages` parts, side by side in one run:
 
 - ours: the verb, with contract checks, footers, diagnostics, fsync and rename;
-- polars: the same two joins and expressions with ``over("group_id")``, read, joined and written part by part by
-  polars itself (zstd level 1, as ours); nothing is checked, fsynced or counted;
-- numpy: the floor. ``reshape(-1, 32)`` in place of groups and joins, the same reads and writes; right only because
-  every group here has 32 samples, all judged and scored, none tied, in one order in every table;
-- verl: ``compute_grpo_outcome_advantage`` after the rank loop of "Rewarding the Unlikely" (arXiv 2506.02355), on
-  rows in memory, one token each. It runs where verl can be imported (`--verl-python`), on a slice, per row.
+- polars: the same joins and expressions with ``over("group_id")``, read and written by polars part by part (zstd
+  level 1, as ours); nothing is checked, counted or fsynced;
+- numpy: the floor, ``reshape(-1, 32)`` in place of groups and joins, with polars' reads and writes; right only where
+  every group has 32 samples, all judged and scored, none tied, in one order in every table, as here;
+- verl: ``compute_grpo_outcome_advantage`` after the rank loop of "Rewarding the Unlikely" (arXiv 2506.02355), and its
+  vectorised sister after the same loop, on a slice in memory, one token a row. Skipped where verl does not import
+  (verl 0.9.1 wants numpy omegaconf tensordict torch transformers ray codetiming packaging; this file polars).
 
 Reach: ours within 1.6 x polars, checks within 0.25 of polars' time, 40 x verl a row, under 1 GB resident.
 
-The contenders take turns, each in a process of its own, so that times share the machine's moods and peak memory is
-its own; times are medians over the rounds and leave out imports.
+The contenders take turns, each in a process of its own, so that they share the machine's moods and the peak of
+resident memory is their own. Times are medians over the rounds and leave imports out; cpu counts all threads.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -34,6 +36,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,212 +48,194 @@ G = 32
 BETA = 0.25
 EPS = 1e-6
 KEY = ["group_id", "sample_index"]
-INPUTS = {"samples": "samples", "verdicts": "verdicts/verifier=made", "likelihoods": "likelihoods/scorer=made"}
-OURS = "advantages/recipe=unlikely_grpo"
-NEEDED = {"samples": KEY, "verdicts": [*KEY, "reward", "outcome"], "likelihoods": [*KEY, "mean_logprob"]}
+FOLDERS = {"samples": "samples", "verdicts": "verdicts/verifier=made", "likelihoods": "likelihoods/scorer=made"}
+READ = {"samples": KEY, "verdicts": [*KEY, "reward", "outcome"], "likelihoods": [*KEY, "mean_logprob"]}
 WRITTEN = [*KEY, "reward", "shaped", "advantage", "weight", "drop_reason", "group_size", "n_correct"]
-REASONS = pl.Series(["all_wrong", "all_correct", None], dtype=pl.String)
+
+Result = dict[str, Any]
+Paths = dict[str, Path]
 
 
-def write_inputs(data: str, n_parts: int, rows_per_part: int) -> dict[str, Any]:
-    """Write the three tables through the project's own writer, with pass rates from Beta(0.5, 0.8)."""
+def write_inputs(data: str, n_parts: int, rows_per_part: int) -> Result:
+    """Write the three tables through the project's own writer; pass rates are from Beta(0.5, 0.8)."""
     from curate.contracts import contract
     from curate.parts import Footer, write_part
 
     rng = np.random.default_rng(32)
+    about = {"mixed_policy_groups": 0}  # as import notes it, so that the verb need not count
     for number in range(n_parts):
         for table, columns in made_columns(rng, rows_per_part // G).items():
-            rules, path = contract(table), Path(data, INPUTS[table], f"part-{number:05d}.parquet")
-            footer = Footer(rules.hash, "benchmark", {}, {}, {"mixed_policy_groups": 0} if table == "samples" else {})
+            rules, path = contract(table), Path(data, FOLDERS[table], f"part-{number:05d}.parquet")
+            footer = Footer(rules.hash, "benchmark", {}, {}, about)
             write_part(path, rules.rows(columns), rules, footer, Path(data, ".curate/tmp"))
     return {"bytes": sum(path.stat().st_size for path in Path(data).rglob("*.parquet"))}
 
 
 def made_columns(rng: np.random.Generator, n_groups: int) -> dict[str, dict[str, Any]]:
     """Make the columns of one part of each table."""
-    n_rows = n_groups * G
-    group_id = rng.integers(-(2**63), 2**63 - 1, n_groups)
+    n_rows, group_id = n_groups * G, rng.integers(-(2**63), 2**63 - 1, n_groups)
     key = {"group_id": np.repeat(group_id, G), "sample_index": np.tile(np.arange(G, dtype=np.int32), n_groups)}
-    is_correct = (rng.random((n_groups, G)) < rng.beta(0.5, 0.8, (n_groups, 1))).ravel()
+    correct = (rng.random((n_groups, G)) < rng.beta(0.5, 0.8, (n_groups, 1))).ravel()
     n_tokens = rng.integers(20, 600, n_rows, dtype=np.int32)
     mean = -np.abs(rng.normal(0.5, 0.2, n_rows))
-    texts = pl.Series([f"so it is {i}" for i in range(1000)]).gather(rng.integers(0, 1000, n_rows))
-    prompts = pl.Series([f"{i & (2**64 - 1):016x}" for i in group_id.tolist()]).gather(
-        np.repeat(np.arange(n_groups), G)
-    )
-    no = np.zeros(n_rows, dtype=bool)
-    samples = {"prompt_id": prompts.to_arrow(), "completion": texts.to_arrow(), "token_exact": no, "hinted": no}
-    outcome = pl.Series(["incorrect", "correct"]).gather(is_correct.astype(np.uint32)).to_arrow()
-    verdicts = {"outcome": outcome, "reward": is_correct.astype(float), "seconds": rng.random(n_rows) / 100}
     rank = G - ascending_rank(mean.reshape(-1, G)).ravel().astype(float)
-    likelihoods = {"n_tokens": n_tokens, "sum_logprob": mean * n_tokens, "mean_logprob": mean, "likelihood_rank": rank}
-    return {"samples": key | samples, "verdicts": key | verdicts, "likelihoods": key | likelihoods}
+    texts = pl.select(pl.format("so it is {}", rng.integers(0, 1000, n_rows))).to_series().to_arrow()
+    prompts = pl.select(pl.format("p{}", key["group_id"])).to_series().to_arrow()
+    outcome = pl.Series(["incorrect", "correct"]).gather(correct.astype(np.uint32)).to_arrow()
+    no = np.zeros(n_rows, dtype=bool)
+    return {
+        "samples": key | {"prompt_id": prompts, "completion": texts, "token_exact": no, "hinted": no},
+        "verdicts": key | {"outcome": outcome, "reward": correct.astype(float), "seconds": rng.random(n_rows) / 100},
+        "likelihoods": key
+        | {"n_tokens": n_tokens, "sum_logprob": mean * n_tokens, "mean_logprob": mean, "likelihood_rank": rank},
+    }
 
 
 def ascending_rank(values_G: np.ndarray) -> np.ndarray:
-    """Rank each row from 0 = lowest; no ties."""
+    """Rank each row of a matrix from 0 = lowest; ties are not looked at."""
     rank_G = np.empty(values_G.shape, dtype=np.int32)
     np.put_along_axis(rank_G, values_G.argsort(axis=1), np.arange(G, dtype=np.int32)[None, :], axis=1)
     return rank_G
 
 
-def ours(data: str, out: str) -> dict[str, Any]:
-    """Run the verb, and add up what checks, diagnostics and writing take in it."""
+@contextlib.contextmanager
+def clock(spent: dict[str, float], name: str) -> Iterator[None]:
+    """Add the seconds that a block (or, as a decorator, a function) takes to ``spent[name]``."""
+    started = time.perf_counter()
+    yield
+    spent[name] = spent.get(name, 0.0) + time.perf_counter() - started
+
+
+def ours(data: str, out: str) -> Result:
+    """Run the verb, with clocks inside it around checks, diagnostics and writing."""
     import curate.console
     import curate.parts
     import curate.reweighting
     import curate.stage
     from curate.verbs.reweight import reweight
 
-    seconds = {"checks": 0.0, "diagnostics": 0.0, "checks and write": 0.0}
-    curate.parts.conform = clocked(curate.parts.conform, seconds, "checks")
-    curate.reweighting.diagnose = clocked(curate.reweighting.diagnose, seconds, "diagnostics")
-    curate.stage.write_part = clocked(curate.stage.write_part, seconds, "checks and write")
-    started = time.perf_counter()
-    reweight(data, "unlikely_grpo", set_=[f"beta_rank={BETA}"])
-    whole = time.perf_counter() - started
-    Path(data, OURS).rename(out)
+    spent: dict[str, float] = {}
+    curate.parts.conform = clock(spent, "checks")(curate.parts.conform)
+    curate.reweighting.diagnose = clock(spent, "diagnostics")(curate.reweighting.diagnose)
+    curate.stage.write_part = clock(spent, "checks, write and fsync")(curate.stage.write_part)
+    cpu = time.process_time()
+    with clock(spent, "all"):
+        reweight(data, "unlikely_grpo", set_=[f"beta_rank={BETA}"])
+    cpu = time.process_time() - cpu
+    Path(data, "advantages/recipe=unlikely_grpo").rename(out)
     shutil.rmtree(Path(data, ".curate"))
-    return {"seconds": whole, "inside": seconds}
+    return {"seconds": spent.pop("all"), "cpu": cpu, "inside": spent}
 
 
-def clocked(function: Callable[..., Any], seconds: dict[str, float], name: str) -> Callable[..., Any]:
-    """Wrap a function so that its time adds up in ``seconds[name]``."""
-
-    def timed(*args: Any, **kwargs: Any) -> Any:
-        started = time.perf_counter()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            seconds[name] += time.perf_counter() - started
-
-    return timed
+def rival(make: Callable[[Paths], pl.DataFrame], data: str, out: str) -> Result:
+    """Make and write every part in its turn."""
+    Path(out).mkdir()
+    started, cpu = time.perf_counter(), time.process_time()
+    for paths in part_paths(data):
+        make(paths).write_parquet(Path(out, paths["samples"].name), compression="zstd", compression_level=1)
+    return {"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu}
 
 
-def by_polars(data: str, out: str) -> dict[str, Any]:
-    """Re-weight part by part with polars alone."""
-    started = time.perf_counter()
-    for paths, target in parts(data, out):
-        samples, verdicts, likelihoods = (pl.scan_parquet(paths[t]).select(columns) for t, columns in NEEDED.items())
-        joined = samples.join(verdicts, on=KEY, how="left", maintain_order="left")
-        joined = joined.join(likelihoods, on=KEY, how="left", maintain_order="left")
-        polars_expression(joined).collect().write_parquet(target, compression="zstd", compression_level=1)
-    return {"seconds": time.perf_counter() - started}
+def part_paths(data: str) -> list[Paths]:
+    names = sorted(path.name for path in Path(data, "samples").glob("*.parquet"))
+    return [{table: Path(data, folder, name) for table, folder in FOLDERS.items()} for name in names]
 
 
-def polars_expression(joined: pl.LazyFrame) -> pl.LazyFrame:
-    """Gate, rank, shape and standardise, each over the groups."""
-    shaped, is_correct = pl.col("shaped"), pl.col("outcome") == "correct"
+def by_polars(paths: Paths) -> pl.DataFrame:
+    """Re-weight one part with polars: join; gate, rank, shape and standardise over the groups."""
+    samples, verdicts, likelihoods = (pl.scan_parquet(paths[table]).select(columns) for table, columns in READ.items())
+    joined = samples.join(verdicts, on=KEY, how="left", maintain_order="left")
+    joined = joined.join(likelihoods, on=KEY, how="left", maintain_order="left")
+    shaped, correct = pl.col("shaped"), pl.col("outcome") == "correct"
     n, c = pl.col("group_size"), pl.col("n_correct")
-    rank = pl.col("mean_logprob").rank("average").over("group_id") - 1
-    is_mixed = (c > 0) & (c < n)
-    counted = joined.with_columns(
-        group_size=pl.col("reward").count().over("group_id").cast(pl.Int32),
-        n_correct=is_correct.sum().over("group_id").cast(pl.Int32),
-    )
-    shaping = pl.when(is_correct & is_mixed).then(pl.col("reward") * (1 - BETA * rank / n)).otherwise("reward")
+    mixed = (c > 0) & (c < n)
+    more_likely_than = pl.col("mean_logprob").rank("average").over("group_id") - 1
+    unlikely = pl.when(correct & mixed).then(pl.col("reward") * (1 - BETA * more_likely_than / n)).otherwise("reward")
     standardized = ((shaped - shaped.mean()) / (shaped.std() + EPS)).over("group_id")
     reason = pl.when(c == 0).then(pl.lit("all_wrong")).when(c == n).then(pl.lit("all_correct"))
-    return (
-        counted.with_columns(shaped=shaping)
-        .with_columns(
-            advantage=pl.when(is_mixed).then(standardized), weight=pl.when(is_mixed).then(1.0), drop_reason=reason
-        )
-        .select(WRITTEN)
+    sizes = {"group_size": pl.col("reward").count(), "n_correct": correct.sum()}
+    shaping = joined.with_columns(**{name: size.over("group_id").cast(pl.Int32) for name, size in sizes.items()})
+    shaping = shaping.with_columns(shaped=unlikely, drop_reason=reason, weight=pl.when(mixed).then(1.0))
+    return shaping.with_columns(advantage=pl.when(mixed).then(standardized)).select(WRITTEN).collect()
+
+
+def by_numpy(paths: Paths) -> pl.DataFrame:
+    """Re-weight one part with numpy, a group a row of a matrix."""
+    key, verdicts, likelihoods = (pl.read_parquet(paths[table], columns=columns) for table, columns in READ.items())
+    reward_G = verdicts["reward"].to_numpy().reshape(-1, G)
+    correct_G = (verdicts["outcome"] == "correct").to_numpy().reshape(-1, G)
+    c = correct_G.sum(axis=1, dtype=np.int32)
+    factor_G = 1 - BETA / G * ascending_rank(likelihoods["mean_logprob"].to_numpy().reshape(-1, G))
+    shaped_G = np.where(correct_G & (c < G)[:, None], reward_G * factor_G, reward_G)
+    advantage_G = shaped_G - shaped_G.mean(axis=1, keepdims=True)
+    advantage_G /= shaped_G.std(axis=1, ddof=1, keepdims=True) + EPS
+    reasons = pl.Series(["all_wrong", "all_correct", None])
+    rows = key.with_columns(
+        verdicts["reward"],
+        shaped=shaped_G.ravel(),
+        advantage=advantage_G.ravel(),
+        drop_reason=reasons.gather(np.repeat(np.where(c == 0, 0, np.where(c == G, 1, 2)), G)),
+        n_correct=np.repeat(c, G),
+        group_size=pl.lit(G, pl.Int32),
+        weight=pl.lit(1.0),
+    )
+    return rows.with_columns(pl.when(pl.col("drop_reason").is_null()).then(pl.col("advantage", "weight"))).select(
+        WRITTEN
     )
 
 
-def by_numpy(data: str, out: str) -> dict[str, Any]:
-    """Re-weight part by part with numpy, groups as rows of a matrix."""
-    started = time.perf_counter()
-    for paths, target in parts(data, out):
-        key, verdicts, likelihoods = (pl.read_parquet(paths[t], columns=columns) for t, columns in NEEDED.items())
-        reward_G = verdicts["reward"].to_numpy().reshape(-1, G)
-        correct_G = (verdicts["outcome"] == "correct").to_numpy().reshape(-1, G)
-        mean_G = likelihoods["mean_logprob"].to_numpy().reshape(-1, G)
-        c = correct_G.sum(axis=1, dtype=np.int32)
-        shaped_G = np.where((c < G)[:, None] & correct_G, reward_G * (1 - BETA / G * ascending_rank(mean_G)), reward_G)
-        centred_G = shaped_G - shaped_G.mean(axis=1, keepdims=True)
-        advantage_G = centred_G / (shaped_G.std(axis=1, ddof=1, keepdims=True) + EPS)
-        reason = np.where(c == 0, 0, np.where(c == G, 1, 2)).astype(np.uint32)
-        rows = key.with_columns(
-            verdicts["reward"],
-            pl.Series("shaped", shaped_G.ravel()),
-            pl.Series("advantage", advantage_G.ravel()),
-            REASONS.gather(np.repeat(reason, G)).alias("drop_reason"),
-            pl.Series("n_correct", np.repeat(c, G)),
-            group_size=pl.lit(G, pl.Int32),
-            weight=pl.lit(1.0),
-        )
-        kept = pl.when(pl.col("drop_reason").is_null()).then(pl.col("advantage", "weight"))
-        rows.with_columns(kept).select(WRITTEN).write_parquet(target, compression="zstd", compression_level=1)
-    return {"seconds": time.perf_counter() - started}
-
-
-def parts(data: str, out: str) -> Iterator[tuple[dict[str, Path], Path]]:
-    """Yield the paths of each part in every input table, and where its advantages go."""
-    Path(out).mkdir()
-    for path in sorted(Path(data, "samples").glob("*.parquet")):
-        yield {table: Path(data, folder, path.name) for table, folder in INPUTS.items()}, Path(out, path.name)
-
-
-def by_verl(data: str, ours: str, n_rows: int) -> dict[str, Any]:
-    """Run verl's advantage function behind the authors' rank loop on the first rows; say how far ours is from it."""
+def by_verl(data: str, ours: str, n_rows: int) -> Result:
+    """Run verl's two advantage functions behind the rank loop on the first rows; say how far ours is from them."""
     try:
         import torch
-        from verl.trainer.ppo.core_algos import compute_grpo_outcome_advantage
+        from verl.trainer.ppo.core_algos import compute_grpo_outcome_advantage as looped
+        from verl.trainer.ppo.core_algos import compute_grpo_vectorized_outcome_advantage as vectorized
     except ImportError as error:
         return {"skipped": f"{error} ({sys.executable})"}
-    paths, _ = next(parts(data, tempfile.mkdtemp() + "/out"))
-    frame = pl.read_parquet(paths["verdicts"], columns=NEEDED["verdicts"]).head(n_rows)
-    logprob = pl.read_parquet(paths["likelihoods"], columns=["mean_logprob"])["mean_logprob"].head(n_rows).to_torch()
-    uid = frame["group_id"].cast(pl.String).to_numpy()
-    rewards = frame["reward"].to_torch().unsqueeze(1)
-    mask = torch.ones_like(rewards)
-    started = time.perf_counter()
-    kept = rank_loop(torch, uid, rewards, logprob.unsqueeze(1), mask)
-    advantage, _ = compute_grpo_outcome_advantage(rewards[kept], mask[kept], uid[kept])
-    seconds = time.perf_counter() - started
-    stored = pl.read_parquet(Path(ours, paths["samples"].name), columns=["advantage"])["advantage"].head(n_rows)
-    apart = np.abs(stored.gather(kept).to_numpy() - advantage.squeeze(1).numpy()).max()
-    return {"seconds": seconds, "rows": n_rows, "apart": float(apart), "version": version("verl")}
+    paths = part_paths(data)[0]
+    verdicts, scores = (pl.read_parquet(paths[t], columns=READ[t]).head(n_rows) for t in ("verdicts", "likelihoods"))
+    stored = pl.read_parquet(Path(ours, paths["samples"].name), columns=["advantage"])["advantage"]
+    uid = verdicts.select("g" + pl.col("group_id").cast(pl.String)).to_series().to_numpy()
+    spent: dict[str, float] = {}
+    for name, advantage_of in {"as it trains": looped, "vectorised": vectorized}.items():
+        rewards_T, logprobs_T = (s.to_torch().unsqueeze(1) for s in (verdicts["reward"], scores["mean_logprob"]))
+        with clock(spent, name):
+            kept = rank_loop(torch, uid, rewards_T, logprobs_T, torch.ones_like(logprobs_T))
+            advantage_T, _ = advantage_of(rewards_T[kept], torch.ones_like(rewards_T[kept]), uid[kept])
+        apart = np.abs(stored.gather(kept).to_numpy() - advantage_T[:, 0].numpy()).max()
+    return {"seconds": spent, "rows": verdicts.height, "apart": float(apart), "version": version("verl")}
 
 
-def rank_loop(torch: Any, uid: np.ndarray, rewards: Any, logprobs: Any, mask: Any) -> list[int]:
-    """Shape ``rewards`` in place as the authors' trainer does, group by group; return the rows of mixed groups."""
+def rank_loop(torch: Any, uid: np.ndarray, rewards_T: Any, logprobs_T: Any, mask_T: Any) -> list[int]:
+    """Shape ``rewards_T`` in place as the authors' trainer does, a group at a time; return the rows of mixed groups."""
     rows_of: dict[str, list[int]] = {}
     for row, name in enumerate(uid):
         rows_of.setdefault(name, []).append(row)
-    scores = (logprobs * mask).sum(-1) / mask.sum(-1)
-    mixed = [rows for rows in rows_of.values() if 0 < rewards[rows].sum() < len(rows)]
+    score = (logprobs_T * mask_T).sum(-1) / mask_T.sum(-1)
+    mixed = [rows for rows in rows_of.values() if 0 < rewards_T[rows].sum() < len(rows)]
     for rows in mixed:
-        rank = torch.argsort(torch.argsort(scores[rows]))
-        rewards[rows] *= (1 - BETA * rank / len(rows)).unsqueeze(1)
+        rank = torch.argsort(torch.argsort(score[rows]))
+        rewards_T[rows] *= (1 - BETA * rank / len(rows)).unsqueeze(1)
     return [row for rows in mixed for row in rows]
 
 
-def compare(ours: str, polars: str, numpy: str) -> dict[str, Any]:
-    """Compare the written parts: the largest difference of advantages, and whether all else is equal."""
-    apart = {}
-    for path in sorted(Path(ours).glob("*.parquet"))[:1]:
-        own = pl.read_parquet(path, columns=WRITTEN)
-        for name, folder in {"polars": polars, "numpy": numpy}.items():
-            other = pl.read_parquet(Path(folder, path.name))
-            same = [c for c in WRITTEN if c not in ("shaped", "advantage")]
-            if not own.select(same).equals(other.select(same)) or not own["advantage"].is_null().equals(
-                other["advantage"].is_null()
-            ):
-                raise SystemExit(f"{name} does not write what ours writes")
-            apart[name] = float((own["advantage"] - other["advantage"]).abs().max())
-    return apart
+def compare(**outs: str) -> Result:
+    """Compare the first written parts: the largest difference of advantages; all else must be equal."""
+    from polars.testing import assert_frame_equal
+
+    frames = {name: pl.read_parquet(min(Path(out).glob("*")), columns=WRITTEN) for name, out in outs.items()}
+    own = frames.pop("ours")
+    for other in frames.values():
+        assert_frame_equal(own, other, rel_tol=0, abs_tol=1e-9)
+    return {"apart": {name: (own["advantage"] - other["advantage"]).abs().max() for name, other in frames.items()}}
 
 
-CONTENDERS = {"ours": ours, "polars": by_polars, "numpy": by_numpy}
+CONTENDERS = {"ours": ours, "polars": partial(rival, by_polars), "numpy": partial(rival, by_numpy)}
 TASKS = {**CONTENDERS, "verl": by_verl, "compare": compare, "write_inputs": write_inputs}
 
 
-def run(task: str, python: str = sys.executable, **arguments: Any) -> dict[str, Any]:
-    """Run a task in a process of its own and return what it reports, ``peak_mb`` of resident memory included."""
+def run(task: str, python: str = sys.executable, **arguments: Any) -> Result:
+    """Run a task in a process of its own and return what it reports, with its peak of resident memory."""
     command = [python, __file__, "--task", task, "--arguments", json.dumps(arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
@@ -261,67 +246,60 @@ def run(task: str, python: str = sys.executable, **arguments: Any) -> dict[str, 
 def race(folder: Path, args: argparse.Namespace) -> None:
     """Let the contenders take turns, compare what they wrote, and print the ratios."""
     data, n_parts = str(folder / "dataset"), args.rows // args.rows_per_part
-    written = run("write_inputs", data=data, n_parts=n_parts, rows_per_part=args.rows_per_part)
-    print(f"{n_parts * args.rows_per_part:,} rows in {n_parts} parts, {written['bytes'] / 1e6:,.0f} MB of inputs")
+    made = run("write_inputs", data=data, n_parts=n_parts, rows_per_part=args.rows_per_part)
+    print(
+        f"{n_parts * args.rows_per_part:,} rows, {n_parts} parts, {made['bytes'] / 1e6:,.0f} MB of inputs", flush=True
+    )
     outs = {name: str(folder / name) for name in CONTENDERS}
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in (*CONTENDERS, "verl")}
+    found: dict[str, list[Result]] = {name: [] for name in CONTENDERS}
+    verl = []
     for _ in range(args.rounds):
         for name, out in outs.items():
             shutil.rmtree(out, ignore_errors=True)
             found[name].append(run(name, data=data, out=out))
-        found["verl"].append(run("verl", args.verl_python, data=data, ours=outs["ours"], n_rows=args.verl_rows))
-    report(found, n_parts * args.rows_per_part)
-    for name, apart in run("compare", **outs).items():
-        print(f"largest difference of advantages, ours and {name}, one part: {apart:.1e}")
+        verl.append(run("verl", args.verl_python, data=data, ours=outs["ours"], n_rows=args.verl_rows))
+    apart = run("compare", **outs)["apart"] | {"verl": verl[0].get("apart")}
+    report(found, verl, n_parts * args.rows_per_part)
+    print("largest difference of advantages from ours:", ", ".join(f"{n} {d:.1e}" for n, d in apart.items() if d))
 
 
-def report(found: dict[str, list[dict[str, Any]]], n_rows: int) -> None:
-    """Print seconds, rows a second, ratios and what ours spends on checks, diagnostics and writing."""
-    seconds = {name: statistics.median(one["seconds"] for one in found[name]) for name in CONTENDERS}
-    print(f"{'':8}{'seconds':>9}{'rows/s':>13}{'x polars':>10}{'peak MB':>9}   each round")
-    for name, median in seconds.items():
-        peak, rounds = (
-            max(one["peak_mb"] for one in found[name]),
-            " ".join(f"{one['seconds']:.2f}" for one in found[name]),
-        )
-        print(f"{name:8}{median:9.2f}{n_rows / median:13,.0f}{median / seconds['polars']:10.2f}{peak:9,.0f}   {rounds}")
-    for part in found["ours"][0]["inside"]:
-        spent = statistics.median(one["inside"][part] for one in found["ours"])
-        print(f"ours spends {spent:.2f} s on {part}: {spent / seconds['polars']:.3f} of polars' time")
-    if "skipped" in (verl := found["verl"][0]):
-        print(f"verl is left out: {verl['skipped']}")
+def report(found: dict[str, list[Result]], verl: list[Result], n_rows: int) -> None:
+    """Print seconds, rows a second, ratios, and what ours spends on checks, diagnostics and writing."""
+    seconds = {name: median(runs, "seconds") for name, runs in found.items()}
+    print(f"{'':8}{'seconds':>9}{'cpu s':>8}{'rows/s':>13}{'x polars':>10}{'peak MB':>9}   each round")
+    for name, runs in found.items():
+        cells = f"{seconds[name]:9.2f}{median(runs, 'cpu'):8.2f}{n_rows / seconds[name]:13,.0f}"
+        cells += f"{seconds[name] / seconds['polars']:10.2f}{max(run['peak_mb'] for run in runs):9,.0f}   "
+        print(f"{name:8}{cells}" + " ".join(f"{run['seconds']:.2f}" for run in runs))
+    for name in found["ours"][0]["inside"]:
+        spent = median([run["inside"] for run in found["ours"]], name)
+        print(f"ours spends {spent:.2f} s on {name}: {spent / seconds['polars']:.2f} of polars' time")
+    if "skipped" in verl[0]:
+        print(f"verl is left out: {verl[0]['skipped']}")
         return
-    a_row = statistics.median(one["seconds"] / one["rows"] for one in found["verl"])
-    print(
-        f"verl {verl['version']}: {1 / a_row:,.0f} rows/s over {verl['rows']:,} rows; ours is {a_row * n_rows / seconds['ours']:.0f} x faster a row"
-    )
-    print(f"largest difference of advantages, ours and verl (float32): {verl['apart']:.1e}")
+    for name in verl[0]["seconds"]:
+        rate = verl[0]["rows"] / median([run["seconds"] for run in verl], name)
+        print(f"verl {verl[0]['version']}, {name}: {rate:,.0f} rows/s; ours {n_rows / seconds['ours'] / rate:.1f} x")
 
 
-def memory(folder: Path, n_rows: int, rows_per_part: int) -> None:
-    """Print the peak memory of ours over many parts, all of them links to one."""
-    run("write_inputs", data=str(folder / "dataset"), n_parts=1, rows_per_part=rows_per_part)
-    for table in INPUTS.values():
-        for number in range(1, n_rows // rows_per_part):
-            (folder / "dataset" / table / f"part-{number:05d}.parquet").hardlink_to(
-                folder / "dataset" / table / "part-00000.parquet"
-            )
-    made = run("ours", data=str(folder / "dataset"), out=str(folder / "out"))
-    print(f"ours over {n_rows:,} rows: peak {made['peak_mb']:,.0f} MB resident, {made['seconds']:.1f} s")
-    print(
-        "(every part is a link to one part: `curate check` would call its groups twice there, re-weighting does not look)"
-    )
+def median(runs: list[Result], name: str) -> float:
+    return statistics.median(run[name] for run in runs)
 
 
-def versions() -> str:
-    found = [f"Python {platform.python_version()}"]
-    for package in ("polars", "pyarrow", "duckdb", "numpy"):
-        found.append(f"{package} {version(package)}")
-    return ", ".join(found)
+def only_memory(folder: Path, args: argparse.Namespace) -> None:
+    """Print the peak memory of ours over many parts, each a hard link to the first."""
+    data, n_parts = folder / "dataset", args.only_memory // args.rows_per_part
+    run("write_inputs", data=str(data), n_parts=1, rows_per_part=args.rows_per_part)
+    for table in FOLDERS.values():
+        for number in range(1, n_parts):
+            (data / table / f"part-{number:05d}.parquet").hardlink_to(data / table / "part-00000.parquet")
+    made = run("ours", data=str(data), out=str(folder / "out"))
+    print(f"{n_parts * args.rows_per_part:,} rows: {made['peak_mb']:,.0f} MB resident at most, {made['seconds']:.1f} s")
+    print(f"({n_parts} links to one part: `curate check` would find its groups twice, re-weighting does not look)")
 
 
 def main() -> None:
-    """Run one task (a child process), or the whole comparison."""
+    """Run the whole comparison or, as a child, one task of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=20_000_000)
     parser.add_argument("--rows-per-part", type=int, default=1_000_000)
@@ -329,7 +307,7 @@ def main() -> None:
     parser.add_argument("--verl-python", default=sys.executable, help="a Python that has verl, polars and numpy")
     parser.add_argument("--verl-rows", type=int, default=65_536)
     parser.add_argument("--only-memory", type=int, metavar="ROWS", help="re-weight so many rows, print peak memory")
-    parser.add_argument("--folder", help="where the temporary folder goes (default: the system's)")
+    parser.add_argument("--folder", help="where the temporary folder is made (default: the system's)")
     parser.add_argument("--task", choices=TASKS, help=argparse.SUPPRESS)
     parser.add_argument("--arguments", default="{}", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -338,12 +316,10 @@ def main() -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
         print(json.dumps({**made, "peak_mb": peak}))
         return
-    print(f"{platform.machine()}, {os.cpu_count()} cores, {versions()}")
+    packages = ", ".join(f"{package} {version(package)}" for package in ("polars", "pyarrow", "duckdb", "numpy"))
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}", flush=True)
     with tempfile.TemporaryDirectory(dir=args.folder, prefix="reweight-") as folder:
-        if args.only_memory:
-            memory(Path(folder), args.only_memory, args.rows_per_part)
-        else:
-            race(Path(folder), args)
+        (only_memory if args.only_memory else race)(Path(folder), args)
 
 
 if __name__ == "__main__":

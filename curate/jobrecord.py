@@ -84,10 +84,11 @@ def write_durably(path: Path, content: bytes) -> None:
 def reconcile(dataset: Dataset, record: JobRecord, *, overwrite: bool) -> None:
     """Store ``record`` for its variant, or refuse when the variant was made with other parameters.
 
-    With ``overwrite`` the old variant is renamed away first. Raises ConfigError that shows every difference.
+    A run that ended before its first part or journal binds nobody. With ``overwrite`` the old variant is renamed away
+    first. Raises ConfigError that shows every difference.
     """
     ref = parse_ref(record.ref)
-    old = read_record(dataset, ref)
+    old = read_record(dataset, ref) if dataset.parts(ref) or _has_journal(dataset, ref) else None
     if overwrite:
         set_aside(dataset, ref)
     elif old is not None and old.hash != record.hash:
@@ -104,6 +105,10 @@ def reconcile(dataset: Dataset, record: JobRecord, *, overwrite: bool) -> None:
         )
     content = orjson.dumps(record, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
     write_durably(record_path(dataset, ref), content)
+
+
+def _has_journal(dataset: Dataset, ref: TableRef) -> bool:
+    return any((dataset.private / "journal" / str(ref)).glob("*.arrows"))
 
 
 def _ways_out(ref: TableRef) -> str:

@@ -17,6 +17,7 @@ CREATE TABLE feedback (
     CHECK ((rts IS NULL) = (first_error_step IS NULL)),
     CHECK (rts IS NULL OR abs(rts - (first_error_step - 1) / n_steps) <= 1e-9),
     CHECK (error IS NULL OR rts IS NULL),
+    CHECK (error IS NULL OR n_steps IS NULL),
     CHECK (len(step_offsets) = n_steps),
     CHECK ((cluster IS NULL) = (diversity IS NULL))
 );

@@ -79,6 +79,14 @@ def test_an_empty_file(tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "data").exists()
 
 
+def test_a_failed_import_does_not_bind_the_next_one(tmp_path: Path) -> None:
+    source = rollouts(tmp_path / "rollouts.jsonl", [{**row, "reward": "good"} for row in good_rows()])
+    refused(curate("import", source, "--to", tmp_path / "data"), 1, "100.0%")
+    mended = curate("import", source, "--to", tmp_path / "data", "--map", "reward=")
+    assert mended.exit_code == 0, mended.output
+    assert curate("check", tmp_path / "data").exit_code == 0
+
+
 def test_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     refused(curate("import", tmp_path / "empty", "--to", tmp_path / "data"), 2, "empty", "holds no files")

@@ -49,7 +49,7 @@ class Loaded:
         for number, (low, high) in enumerate(self.bounds):
             rows = read_rows(self.spill_dir / "rows.parquet", low, high)
             in_part = pl.col("ordinal").is_between(low, high - 1)
-            prompts = pl.scan_parquet(self.spill_dir / "prompts.parquet").filter(in_part).collect()
+            prompts = pl.scan_parquet(self.spill_dir / "prompts.parquet", glob=False).filter(in_part).collect()
             yield f"part-{number:05d}.parquet", make_part(rows, prompts, self.ids[low:high], low, self.judging)
 
 

@@ -82,7 +82,7 @@ IS_FIRST = pl.col("sample_index").is_null() | pl.struct("ordinal", "sample_index
 
 def read_rows(path: Path, low: int, high: int, columns: list[str] | None = None) -> pl.DataFrame:
     """Read the rows of groups low <= ordinal < high, groups in order, samples by index, else as they came."""
-    rows = pl.scan_parquet(path).filter(pl.col("ordinal").is_between(low, high - 1))
+    rows = pl.scan_parquet(path, glob=False).filter(pl.col("ordinal").is_between(low, high - 1))
     if columns is not None:
         rows = rows.select(columns)
     return rows.sort(KEYS).collect()

@@ -124,13 +124,14 @@ def _feedback(row: dict[str, Any], known: tuple[str | None, str | None], rule: R
         return blank
     steps = split(row["completion"])
     judgment = rule(problem or "", reference, steps)
+    if judgment.error is not None:
+        return blank | {"error": judgment.error}
     e = judgment.first_error_step
     return blank | {
         "n_steps": len(steps),
         "first_error_step": e,
         "rts": rts(e, len(steps)),
         "step_offsets": [step.offset for step in steps],
-        "error": judgment.error,
     }
 
 

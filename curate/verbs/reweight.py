@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 COLUMNS = {
     "verdicts": ("reward", "outcome"),
-    "likelihoods": ("mean_logprob", "sum_logprob", "n_tokens"),
+    "likelihoods": ("mean_logprob", "sum_logprob", "n_tokens", "likelihood_rank"),
     "feedback": ("rts", "first_error_step", "n_steps"),
 }
 KEY = ["group_id", "sample_index"]

@@ -220,3 +220,19 @@ def test_an_empty_part_adds_nothing() -> None:
     full = diagnose(reweight(frame([0.0, 0.0], rts=[0.0, 0.5]), recipes.spectral_grpo()))
     assert empty["rows"] == empty["groups"] == 0
     assert merge([empty, full]) == full
+
+
+def test_the_largest_advantage_may_be_negative_and_one_zero_is_no_lack_of_signal() -> None:
+    rewards = frame([0.5, 0.75, 0.25, 0.5, 0.0, 1.0], outcome=["correct", *["incorrect"] * 5])
+    stats = diagnose(reweight(rewards, recipes.dr_grpo()))
+    assert stats["groups_degenerate"] == 0
+    assert stats["max_abs_advantage"] == 0.5
+    low = frame([1.0, 1.0, 1.0, 0.0])
+    assert diagnose(reweight(low, recipes.dr_grpo()))["max_abs_advantage"] == 0.75
+
+
+def test_a_group_of_which_one_sample_was_judged_but_nothing_else_known_is_not_unjudged() -> None:
+    found = reweight(frame([None, 0.0, 0.0], rts=[None, None, None]), recipes.spectral_grpo())
+    stats = diagnose(found)
+    assert nonzero(stats["rows_dropped"]) == {"unjudged": 1, "no_rts": 2}
+    assert nonzero(stats["groups_dropped"]) == {"no_rts": 1}
