@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import orjson
-from pydantic import BeforeValidator, ConfigDict, ValidationError, create_model
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
 from curate.console import say
 from curate.errors import ConfigError
@@ -117,11 +117,8 @@ def _arguments(where: str, verb: Callable[..., Any], section: dict[str, Any], fo
     if "set_" in parameters:
         extra = [f"{key}={orjson.dumps(value).decode()}" for key, value in given.items() if key not in names]
         given = {key: value for key, value in given.items() if key in names} | {"set": extra}
-    fields = {
-        name: (
-            _field_type(hints[parameter]),
-            ... if (default := parameters[parameter].default) is inspect.Parameter.empty else default,
-        )
+    fields = {  # a trailing "_" keeps names such as json apart from pydantic's own methods
+        f"{name}_": (_field_type(hints[parameter]), Field(_default(parameters[parameter]), alias=name))
         for name, parameter in names.items()
     }
     model: Any = create_model("Section", __config__=ConfigDict(extra="forbid"), **fields)  # type: ignore[call-overload]
@@ -130,7 +127,11 @@ def _arguments(where: str, verb: Callable[..., Any], section: dict[str, Any], fo
     except ValidationError as error:
         problems = "; ".join(_problem(detail, list(names)) for detail in error.errors())
         raise ConfigError(f"{where}: {problems}") from None
-    return {parameter: getattr(checked, name) for name, parameter in names.items()}
+    return {parameter: getattr(checked, f"{name}_") for name, parameter in names.items()}
+
+
+def _default(parameter: inspect.Parameter) -> Any:
+    return ... if parameter.default is inspect.Parameter.empty else parameter.default
 
 
 def _field_type(hint: Any) -> Any:

@@ -22,7 +22,9 @@ def compare(dataset: DatasetDir, json: Json = False) -> None:
         return
     rows = [[name, *_row(each)] for name, each in variants.items()]
     heads = ("recipe", "groups kept", "samples kept", "correct A<0", "wrong A>0", "A likeliest", "A rarest", "max |A|")
-    print_table(heads, rows, title=f"{dataset}: A likeliest / rarest is the mean over correct samples, by quarter of rank")
+    print_table(
+        heads, rows, title=f"{dataset}: A likeliest / rarest is the mean over correct samples, by quarter of rank"
+    )
 
 
 def statistics(data: Dataset) -> dict[str, dict[str, Any]]:

@@ -45,7 +45,10 @@ def figures(statistics: dict[str, Any]) -> list[tuple[str, str]]:
         ("degenerate after shaping", f"{s['groups_degenerate']:,} groups"),
         ("largest |A|", number(s["max_abs_advantage"])),
         ("rank agreement of mean with sum log-prob (tau)", number(s["rank_agreement"])),
-        ("correlation of RTS with steps, with tokens", f"{number(s['rts_with_n_steps'])}, {number(s['rts_with_n_tokens'])}"),
+        (
+            "correlation of RTS with steps, with tokens",
+            f"{number(s['rts_with_n_steps'])}, {number(s['rts_with_n_tokens'])}",
+        ),
     ]
 
 

@@ -186,4 +186,3 @@ def _dry_run(data: Dataset, stage: Stage) -> None:
             bar.update()
     say(f"dry run of {stage.ref}: {len(names)} part(s) read, nothing written")
     print_figures(str(stage.ref), merge(diagnostics))
-
