@@ -73,7 +73,7 @@ def _rank_line(by_rank: dict[str, list[float]] | None) -> str:
 
 
 def _counts(counts: dict[str, int]) -> str:
-    named = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
+    named = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()) if count)
     return named or "none"
 
 

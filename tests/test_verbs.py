@@ -1,0 +1,249 @@
+"""Verbs end to end, on small datasets: what they write and what they print."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from curate.cli import app
+from curate.contracts import contract
+from curate.dataset import Dataset
+
+N_GROUPS, GROUP_SIZE = 6, 4
+
+
+def curate(*arguments: object) -> Any:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random llama without a tokenizer."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=40,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=32,
+    )
+    folder = tmp_path_factory.mktemp("checkpoint") / "Tiny Llama"
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def naive_logprobs(model: Any, prompt: list[int], completion: list[int], temperature: float) -> list[float]:
+    import torch
+
+    with torch.no_grad():
+        logits = model(torch.tensor([prompt + completion])).logits[0] / temperature
+    table = torch.log_softmax(logits, -1)
+    return [float(table[len(prompt) + place - 1, token]) for place, token in enumerate(completion)]
+
+
+@pytest.fixture
+def rollouts(tmp_path: Path, checkpoint: Path) -> Path:
+    """Token-exact rollouts whose log-probs are the checkpoint's own, with one completion twice in its group."""
+    from transformers import LlamaForCausalLM
+
+    rng, model = random.Random(0), LlamaForCausalLM.from_pretrained(checkpoint).eval()
+    path = tmp_path / "rollouts.jsonl"
+    with path.open("w") as file:
+        for group in range(N_GROUPS):
+            prompt = [rng.randrange(40) for _ in range(3)]
+            completions = [[rng.randrange(40) for _ in range(rng.randint(1, 6))] for _ in range(GROUP_SIZE)]
+            completions[3] = completions[0]
+            for index, ids in enumerate(completions):
+                row = {
+                    "prompt_id": f"p{group}",
+                    "prompt_ids": prompt,
+                    "answer": "yes",
+                    "group": group,
+                    "sample_index": index,
+                    "completion": "yes" if index < group - 1 else "no",
+                    "completion_ids": ids,
+                    "logprobs": [min(0.0, value) for value in naive_logprobs(model, prompt, ids, 0.7)],
+                    "logprob_semantics": "processed",
+                    "temperature": 0.7,
+                    "policy": "tiny",
+                }
+                file.write(json.dumps(row) + "\n")
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path, rollouts: Path) -> Dataset:
+    folder = tmp_path / "data"
+    curate("import", rollouts, "--to", folder, "--rows-per-part", 8)
+    curate("verify", folder, "--verifier", "exact")
+    return Dataset(folder)
+
+
+def test_likelihoods_of_the_sampler_and_of_the_same_model_agree(data: Dataset, checkpoint: Path) -> None:
+    curate("logprob", data.root, "--from-sampler")
+    curate("logprob", data.root, "--model", checkpoint)
+    assert data.variants("likelihoods") == ["sampler", "tiny-llama"]
+    ours, theirs = (data.scan("likelihoods", name).collect() for name in ("sampler", "tiny-llama"))
+    assert ours["sum_logprob"].to_list() == pytest.approx(theirs["sum_logprob"].to_list(), abs=1e-4)
+    assert ours["likelihood_rank"].to_list() == theirs["likelihood_rank"].to_list()
+    assert theirs["logprob_semantics"].unique().to_list() == ["processed"]
+    stored = data.scan("samples").select("logprobs").collect()["logprobs"]
+    for recomputed, original in zip(theirs["logprobs"], stored, strict=True):
+        assert recomputed.to_list() == pytest.approx(original.to_list(), abs=1e-4)
+    twins = ours.filter(pl.col("sample_index").is_in([0, 3])).sort("group_id", "sample_index")
+    assert twins["mean_logprob"].to_list()[0::2] == twins["mean_logprob"].to_list()[1::2]
+
+
+def test_a_completion_too_long_for_the_model_is_counted_and_null(tmp_path: Path, checkpoint: Path) -> None:
+    rows = [
+        {"prompt_ids": [1], "group": 0, "completion_ids": [2] * (50 if i == 0 else 3), "completion": "x"}
+        for i in range(120)
+    ]
+    source = tmp_path / "rollouts.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    curate("import", source, "--to", tmp_path / "data")
+    result = curate("logprob", tmp_path / "data", "--model", checkpoint, "--as", "tiny")
+    assert "1 failed (not_scored 1)" in result.stderr
+    assert "sample 0 is not scored" in result.stderr
+    scored = Dataset(tmp_path / "data").scan("likelihoods").collect()
+    assert scored["mean_logprob"].is_null().to_list() == [True] + [False] * 119
+
+
+def test_logprob_wants_one_source(data: Dataset, tmp_path: Path) -> None:
+    for arguments in ([], ["--from-sampler", "--model", str(tmp_path)]):
+        result = CliRunner().invoke(app, ["logprob", str(data.root), *arguments])
+        assert result.exit_code == 2
+        assert "either --model PATH or --from-sampler" in result.stderr
+    missing = CliRunner().invoke(app, ["logprob", str(data.root), "--model", str(tmp_path / "nope")])
+    assert missing.exit_code == 2
+    assert "nope" in missing.stderr
+
+
+def test_the_train_export_keeps_tokens_and_both_log_probs(data: Dataset, checkpoint: Path, tmp_path: Path) -> None:
+    curate("logprob", data.root, "--model", checkpoint, "--as", "tiny")
+    curate("reweight", data.root, "--recipe", "unlikely_grpo", "--set", "beta_rank=0.25")
+    out = tmp_path / "train.parquet"
+    curate("export", data.root, "--format", "train", "--out", out, "--scorer", "tiny")
+    train = pl.read_parquet(out)
+    kept = data.scan("advantages").filter(pl.col("advantage").is_not_null()).collect()
+    assert train.select("group_id", "sample_index", "advantage").equals(
+        kept.select("group_id", "sample_index", "advantage")
+    )
+    assert pq.read_schema(out).names == contract("train").schema.names
+    for row in train.iter_rows(named=True):
+        lengths = {len(row[c]) for c in ("completion_ids", "loss_mask", "old_logprobs", "ref_logprobs")}
+        assert len(lengths) == 1
+        assert row["loss_mask"] == [True] * len(row["completion_ids"])
+        assert row["old_logprobs"] == pytest.approx(row["ref_logprobs"], abs=1e-4)
+        assert len(row["prompt_ids"]) == 3
+    again = curate("export", data.root, "--format", "train", "--out", out, "--scorer", "tiny")
+    assert "nothing to do" in again.stderr
+    curate("logprob", data.root, "--from-sampler")
+    other = CliRunner().invoke(app, ["export", str(data.root), "--out", str(out), "--scorer", "sampler"])
+    assert other.exit_code == 2
+    assert "was made from other parts" in other.stderr
+
+
+def test_an_export_of_unfinished_advantages_is_refused(data: Dataset, tmp_path: Path) -> None:
+    curate("reweight", data.root, "--recipe", "grpo")
+    data.part(data.choose("advantages"), "part-00001.parquet").unlink()
+    result = CliRunner().invoke(app, ["export", str(data.root), "--out", str(tmp_path / "t.parquet")])
+    assert result.exit_code == 2
+    assert "lacks 1 part(s): run `curate reweight" in result.stderr
+    assert not (tmp_path / "t.parquet").exists()
+
+
+def test_a_dry_run_shows_the_diagnostics_and_writes_nothing(data: Dataset) -> None:
+    before = sorted(data.root.rglob("*"))
+    dry = curate("reweight", data.root, "--recipe", "grpo", "--dry-run")
+    assert sorted(data.root.rglob("*")) == before
+    real = curate("reweight", data.root, "--recipe", "grpo")
+    assert dry.stdout == real.stdout
+    assert "6: all_correct 1, all_wrong 2, mixed 3" in real.stdout
+
+
+def numbers(value: Any, name: str = "") -> dict[str, float]:
+    """Return the numbers of nested JSON by their place in it."""
+    if isinstance(value, int | float):
+        return {name: value}
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else []
+    return {k: v for key, each in inner for k, v in numbers(each, f"{name}.{key}").items()}
+
+
+def test_advantages_do_not_depend_on_how_the_dataset_is_cut(data: Dataset, rollouts: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    curate("import", rollouts, "--to", whole)
+    curate("verify", whole, "--verifier", "exact")
+    for folder in (data.root, whole):
+        curate("logprob", folder, "--from-sampler")
+        curate("reweight", folder, "--recipe", "unlikely_grpo", "--set", "beta_rank=0.25")
+    assert len(data.parts(data.choose("samples"))) == 3
+    cut, uncut = (Dataset(f).scan("advantages").sort("group_id", "sample_index").collect() for f in (data.root, whole))
+    assert cut.equals(uncut)
+    one, other = (numbers(json.loads(curate("compare", folder, "--json").stdout)) for folder in (data.root, whole))
+    assert one == pytest.approx(other, abs=1e-12)
+
+
+def test_json_of_status_compare_recipes_and_show(data: Dataset) -> None:
+    curate("reweight", data.root, "--recipe", "grpo")
+    status = json.loads(curate("status", data.root, "--json").stdout)
+    assert {s["table"]: s["done"] for s in status} == {
+        "prompts": 3,
+        "samples": 3,
+        "verdicts/verifier=exact": 3,
+        "advantages/recipe=grpo": 3,
+    }
+    assert json.loads(curate("compare", data.root, "--json").stdout)["grpo"]["groups"] == N_GROUPS
+    assert json.loads(curate("recipes", "grpo", "--json").stdout)["name"] == "grpo"
+    group = data.scan("samples").select("group_id").first().collect().item()
+    shown = json.loads(curate("show", data.root, group, "--json").stdout)
+    assert shown["group_id"] == str(group)
+    assert len(shown["samples"]) == len(shown["variants"]["advantages/recipe=grpo"]) == GROUP_SIZE
+
+
+def test_show_prints_a_group_by_prompt_id(data: Dataset) -> None:
+    shown = curate("show", data.root, "p3").stdout
+    assert "sample 3, policy tiny" in shown
+    assert "verdicts/verifier=exact" in shown
+    missing = CliRunner().invoke(app, ["show", str(data.root), "nope"])
+    assert missing.exit_code == 2
+    assert "has no group 'nope'" in missing.stderr
+
+
+def test_check_finds_a_changed_row(data: Dataset) -> None:
+    curate("check", data.root)
+    path = data.part(data.choose("verdicts"), "part-00000.parquet")
+    rows = pq.read_table(path, partitioning=None)
+    pq.write_table(rows.slice(1), path)
+    result = CliRunner().invoke(app, ["check", str(data.root)])
+    assert result.exit_code == 1
+    assert "does not hold the samples of the part of that name" in result.stderr
+
+
+def test_a_rejudged_pair_is_compared_once(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    from curate.verifying import VERIFIERS, Verifier, exact
+
+    seen: list[tuple[str | None, str]] = []
+
+    def compare(extracted: str | None, answer: str) -> Any:
+        seen.append((extracted, answer))
+        return exact.compare(extracted, answer)
+
+    monkeypatch.setitem(VERIFIERS, "exact", Verifier("exact", exact.extract, compare))
+    curate("verify", data.root, "--verifier", "exact", "--as", "again")
+    n_parts, n_pairs = 3, 2
+    assert len(set(seen)) == n_pairs
+    assert len(seen) == n_parts * n_pairs - 1  # the first part has no right answer
