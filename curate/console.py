@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -20,6 +21,22 @@ def say(message: object) -> None:
 def clean(text: str) -> str:
     """Return ``text`` with control and direction-changing characters shown as their escapes; newlines and tabs stay."""
     return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def command(*words: object, **options: object) -> str:
+    """Return the command line a user can paste: words, then ``--name value`` for every option that is set.
+
+    A trailing ``_`` of a name is dropped; a list repeats its option, true gives the bare flag, null and false nothing.
+    """
+    line = ["curate", *map(str, words)]
+    for name, value in options.items():
+        flag = f"--{name.rstrip('_').replace('_', '-')}"
+        for each in value if isinstance(value, list) else [value]:
+            if each is True:
+                line.append(flag)
+            elif each is not None and each is not False:
+                line += [flag, str(each)]
+    return shlex.join(line)
 
 
 def print_json(value: object) -> None:

@@ -66,9 +66,9 @@ def read_record(dataset: Dataset, ref: TableRef) -> JobRecord | None:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write a small file whole or not at all."""
+    """Write a small file whole or not at all; the caller holds the lock of what it belongs to."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    unfinished = path.with_name(f"{path.name}.unfinished")
     try:
         with unfinished.open("wb") as file:
             file.write(content)

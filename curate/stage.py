@@ -228,8 +228,8 @@ def refuse_failures(summary: Summary) -> None:
 
 
 @contextlib.contextmanager
-def variant_lock(dataset: Dataset, ref: TableRef) -> Iterator[None]:
-    """Hold the lock of a variant; the kernel lets go of it when the process ends, however it ends."""
+def variant_lock(dataset: Dataset, ref: TableRef | str) -> Iterator[None]:
+    """Hold the lock of a variant or file; the kernel lets go of it when the process ends, however it ends."""
     path = dataset.private / "locks" / f"{str(ref).replace('/', '.')}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:

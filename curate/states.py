@@ -12,6 +12,8 @@ from curate.parts import n_rows, read_footer
 
 State = Literal["done", "pending", "waiting", "stale"]
 
+IMPORT_FINISHED = "import.finished"
+
 
 @dataclass
 class ContentIds:
@@ -92,3 +94,10 @@ def status(dataset: Dataset) -> list[dict[str, Any]]:
         command = record.command if record else None
         records.append({"table": str(ref), **counts, "rows": rows, "changed": changed, "command": command})
     return records
+
+
+def unfinished_import(dataset: Dataset) -> str | None:
+    """Return the command of an import that was stopped before its last part, or null."""
+    record = read_record(dataset, TableRef("samples"))
+    is_stopped = record is not None and record.verb == "import" and not (dataset.private / IMPORT_FINISHED).exists()
+    return record.command if record and is_stopped else None

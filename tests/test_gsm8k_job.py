@@ -94,8 +94,6 @@ def test_a_second_run_does_nothing(run) -> None:
 
 
 def test_unlikely_grpo_refuses_groups_of_mixed_policies(run) -> None:
-    scored = CliRunner().invoke(app, ["logprob", str(run.data.root), "--from-sampler"])
-    assert scored.exit_code == 0, scored.output
     arguments = [
         "reweight",
         str(run.data.root),

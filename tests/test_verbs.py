@@ -247,3 +247,27 @@ def test_a_rejudged_pair_is_compared_once(data: Dataset, monkeypatch: pytest.Mon
     n_parts, n_pairs = 3, 2
     assert len(set(seen)) == n_pairs
     assert len(seen) == n_parts * n_pairs - 1  # the first part has no right answer
+
+
+def test_status_says_that_an_import_was_stopped(data: Dataset, rollouts: Path) -> None:
+    assert "stopped" not in curate("status", data.root).stderr
+    (data.private / "import.finished").unlink()
+    data.part(data.choose("samples"), "part-00002.parquet").unlink()
+    assert "run `curate import" in curate("status", data.root).stderr
+    again = curate("import", rollouts, "--to", data.root, "--rows-per-part", 8)
+    assert "1 part(s) made (2 were done)" in again.stderr
+    assert "stopped" not in curate("status", data.root).stderr
+
+
+def test_samples_without_log_probs_say_what_to_run(tmp_path: Path) -> None:
+    source = tmp_path / "rollouts.csv"
+    source.write_text("prompt,completion,reward\nq,a,1\nq,b,0\n")
+    curate("import", source, "--to", tmp_path / "data")
+    scored = curate("logprob", tmp_path / "data", "--from-sampler")
+    assert "2 dropped (no_logprobs 2)" in scored.stderr
+    assert "run" not in scored.stdout
+    assert "curate logprob" in scored.stderr
+    curate("reweight", tmp_path / "data", "--recipe", "unlikely_grpo", "--set", "beta_rank=0.25")
+    advantages = Dataset(tmp_path / "data").scan("advantages").collect()
+    assert advantages["drop_reason"].to_list() == ["no_likelihood", "no_likelihood"]
+    assert advantages["advantage"].to_list() == [None, None]

@@ -14,7 +14,7 @@ from curate.dataset import Dataset, TableRef
 from curate.errors import ConfigError
 from curate.jobrecord import versions
 from curate.parts import FOOTER_KEY, ROWS_PER_ROW_GROUP, Footer, read_footer, sync_folder
-from curate.stage import read, same_keys
+from curate.stage import read, same_keys, variant_lock
 from curate.states import ContentIds
 
 _SAMPLE_COLUMNS = [
@@ -42,13 +42,14 @@ def write_train(data: Dataset, refs: list[TableRef], out: Path, *, overwrite: bo
         return _keep_existing(out, inputs)
     if not out.parent.is_dir():
         raise ConfigError(f"{out.parent} is not a folder: make it, or give another --out")
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        counts = _write_rows(data, refs, unfinished, inputs)
-        unfinished.rename(out)
-        sync_folder(out.parent)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    with variant_lock(data, f"export.{out.name}"):
+        try:
+            counts = _write_rows(data, refs, unfinished, inputs)
+            unfinished.rename(out)
+            sync_folder(out.parent)
+        finally:
+            unfinished.unlink(missing_ok=True)
     text_only = f", {counts['text_only']:,} of them as text only" if counts["text_only"] else ""
     dropped = counts["rows_in"] - counts["rows_out"]
     return f"{out}: {counts['rows_out']:,} rows written{text_only}; {dropped:,} of {counts['rows_in']:,} were dropped by the recipe"

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 VARIANT = "imported"
 SAMPLES, PROMPTS = TableRef("samples"), TableRef("prompts")
 VERDICTS, ADVANTAGES = TableRef("verdicts", VARIANT), TableRef("advantages", VARIANT)
-FINISHED = "import.finished"
 
 
 def import_(
@@ -48,10 +47,11 @@ def import_(
     overwrite: Overwrite = False,
 ) -> None:
     """Bring stored rollouts into a dataset; says what it detected, how it grouped, and what it rejected."""
-    from curate.console import say
+    from curate.console import command, say
     from curate.dataset import Dataset
     from curate.importing import Options, choose, fingerprint, parse_map
     from curate.stage import variant_lock
+    from curate.states import IMPORT_FINISHED
 
     options = Options(parse_map(map_ or []), correct_when, _decoder(tokenizer) if tokenizer else None)
     chosen = choose(path, format_, options)[0]
@@ -64,10 +64,19 @@ def import_(
         "source": fingerprint(path),
     }
     data = Dataset(to, create=True)
-    command = f"curate import {' '.join(map(str, path))} --to {to}"
+    again = command(
+        "import",
+        *path,
+        to=to,
+        format_=format_,
+        map_=map_,
+        correct_when=correct_when,
+        tokenizer=tokenizer,
+        rows_per_part=rows_per_part,
+    )
     with variant_lock(data, SAMPLES):
-        record = _reconcile(data, parameters, command, overwrite)
-        if (data.private / FINISHED).exists():
+        record = _reconcile(data, parameters, again, overwrite)
+        if (data.private / IMPORT_FINISHED).exists():
             say(f"samples: nothing to do, {len(data.parts(SAMPLES))} part(s) are imported")
             return
         _import(data, record, path, format_, options, rows_per_part, max_bad_share)
@@ -76,9 +85,10 @@ def import_(
 def _reconcile(data: Dataset, parameters: dict[str, Any], command: str, overwrite: bool) -> JobRecord:
     """Store the job records of every table an import may write, or refuse; return the samples' record."""
     from curate.jobrecord import JobRecord, reconcile, versions
+    from curate.states import IMPORT_FINISHED
 
     if overwrite:
-        (data.private / FINISHED).unlink(missing_ok=True)
+        (data.private / IMPORT_FINISHED).unlink(missing_ok=True)
     for ref in (SAMPLES, PROMPTS, VERDICTS, ADVANTAGES):
         record = JobRecord("import", str(ref), parameters, [], [], command, versions())
         reconcile(data, record, overwrite=overwrite)
@@ -101,6 +111,7 @@ def _import(
     from curate.importing import load
     from curate.jobrecord import write_durably
     from curate.stage import Summary, sweep_temporary
+    from curate.states import IMPORT_FINISHED
 
     started = time.monotonic()
     for ref in (SAMPLES, PROMPTS, VERDICTS, ADVANTAGES):
@@ -115,7 +126,7 @@ def _import(
         _refuse_rejects(data, loaded, max_bad_share)
         summary = Summary(str(SAMPLES), rejected=loaded.report.n_rejects, rows_in=loaded.report.n_rejects)
         _write_parts(data, record, loaded, summary)
-        write_durably(data.private / FINISHED, record.hash.encode())
+        write_durably(data.private / IMPORT_FINISHED, record.hash.encode())
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     summary.seconds = time.monotonic() - started

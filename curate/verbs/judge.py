@@ -32,7 +32,7 @@ def judge(
     overwrite: Overwrite = False,
 ) -> None:
     """Find the first wrong step of each wrong completion: samples, verdicts -> feedback."""
-    from curate.console import say
+    from curate.console import command, say
     from curate.dataset import Dataset, TableRef, variant_name
     from curate.judging import get
     from curate.stage import Stage, run_stage
@@ -48,7 +48,7 @@ def judge(
         inputs=[samples, verdicts],
         lookups=[prompts],
         parameters={"rule": rule, "scope": scope},
-        command=f"curate judge {dataset} --rule {rule} --verifier {verdicts.variant}" + (f" --as {as_}" if as_ else ""),
+        command=command("judge", dataset, rule=rule, scope=scope, verifier=verdicts.variant, as_=as_),
         prepare=lambda: references.update(_references(data)),
         make=lambda name, journal: _judge_part(
             journal, _groups(data, samples, verdicts, name), scope, apply_rule, references

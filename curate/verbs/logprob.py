@@ -30,7 +30,7 @@ def logprob(
     overwrite: Overwrite = False,
 ) -> None:
     """Score how likely each completion is, at the temperature it was sampled at: samples -> likelihoods."""
-    from curate.console import say
+    from curate.console import command, say
     from curate.dataset import Dataset, TableRef, variant_name
     from curate.errors import ConfigError
     from curate.stage import Stage, run_stage
@@ -40,20 +40,21 @@ def logprob(
     data = Dataset(dataset)
     samples = data.choose("samples")
     ref = TableRef("likelihoods", variant_name(as_ or ("sampler" if model is None else default_name(model))))
-    suffix = f" --as {as_}" if as_ else ""
     if model is None:
         stage = Stage(
             verb="logprob",
             ref=ref,
             inputs=[samples],
             parameters={"from_sampler": True},
-            command=f"curate logprob {dataset} --from-sampler{suffix}",
+            command=command("logprob", dataset, from_sampler=True, as_=as_),
             make=lambda name, _: _from_sampler(data, samples, name),
         )
     else:
-        stage = _model_stage(data, samples, ref, model, f"curate logprob {dataset} --model {model}{suffix}")
+        stage = _model_stage(data, samples, ref, model, command("logprob", dataset, model=model, as_=as_))
     summary = run_stage(data, stage, overwrite=overwrite)
     say(summary)
+    if summary.rows_in and summary.dropped.get("no_logprobs") == summary.rows_in:
+        say(f"no sample has stored log-probs: score them with `curate logprob {dataset} --model PATH`")
 
 
 def default_name(model: Path) -> str:
@@ -94,7 +95,7 @@ def _finish(frame: pl.DataFrame, stored: pl.Series | None, failed: dict[str, int
     return Made(rules.rows(columns), dropped={"no_logprobs": n_null} if failed is None else {}, failed=failed or {})
 
 
-def _model_stage(data: Dataset, samples: TableRef, ref: TableRef, model: Path, command: str) -> Any:
+def _model_stage(data: Dataset, samples: TableRef, ref: TableRef, model: Path, again: str) -> Any:
     from curate.dataset import TableRef
     from curate.stage import Stage
 
@@ -116,7 +117,7 @@ def _model_stage(data: Dataset, samples: TableRef, ref: TableRef, model: Path, c
         inputs=[samples],
         lookups=[TableRef("prompts")],
         parameters={"model": str(model.resolve())},
-        command=command,
+        command=again,
         prepare=prepare,
         make=make,
     )

@@ -40,8 +40,8 @@ def reweight(
     overwrite: Overwrite = False,
 ) -> None:
     """Turn rewards into advantages by a recipe, and say what that does to the data."""
-    from curate.console import say
-    from curate.dataset import Dataset, TableRef, variant_name
+    from curate.console import command, say
+    from curate.dataset import VARIANT_KEYS, Dataset, TableRef, variant_name
     from curate.job import split_setting
     from curate.reweighting import build
     from curate.stage import run_stage
@@ -50,19 +50,25 @@ def reweight(
     settings = dict(split_setting(setting) for setting in set_ or [])
     made = build(recipe, settings)
     data = Dataset(dataset)
+    if not allow_mixed_policy:
+        _refuse_mixed_policy(data, made)
     chosen = {"verdicts": verifier, "likelihoods": scorer, "feedback": judge}
     inputs = _inputs(data, made, chosen)
-    if "likelihoods" in {ref.table for ref in inputs} and not allow_mixed_policy:
-        _refuse_mixed_policy(data, recipe)
     extras = _extras(data, inputs, chosen)
-    options = [f"--set {setting}" for setting in set_ or []] + _variant_options(inputs)
-    options += ["--allow-mixed-policy"] if allow_mixed_policy else []
-    stage = _stage(data, made, TableRef("advantages", variant_name(as_ or recipe)), inputs, extras)
-    command = " ".join([f"curate reweight {dataset} --recipe {recipe}", *options, *([f"--as {as_}"] if as_ else [])])
+    again = command(
+        "reweight",
+        dataset,
+        recipe=recipe,
+        set_=set_,
+        **{VARIANT_KEYS[ref.table]: ref.variant for ref in inputs if ref.variant},
+        as_=as_,
+        allow_mixed_policy=allow_mixed_policy,
+    )
+    stage = _stage(data, made, TableRef("advantages", variant_name(as_ or recipe)), inputs, extras, again)
     if dry_run:
         _dry_run(data, stage)
         return
-    summary = run_stage(data, _with_command(stage, command), overwrite=overwrite)
+    summary = run_stage(data, stage, overwrite=overwrite)
     say(summary)
     print_figures(str(stage.ref), stored_statistics(data, stage.ref))
 
@@ -96,26 +102,25 @@ def _extras(data: Dataset, inputs: list[TableRef], chosen: dict[str, str | None]
     return extras
 
 
-def _variant_options(inputs: list[TableRef]) -> list[str]:
-    from curate.dataset import VARIANT_KEYS
-
-    return [f"--{VARIANT_KEYS[ref.table]} {ref.variant}" for ref in inputs if ref.variant]
-
-
-def _refuse_mixed_policy(data: Dataset, recipe: str) -> None:
-    from curate.dataset import TableRef
+def _refuse_mixed_policy(data: Dataset, recipe: Recipe) -> None:
+    """Raise ConfigError where the recipe reads likelihoods and a group mixes policies: before anybody pays for scoring."""
     from curate.errors import ConfigError
     from curate.query import mixed_policy_groups
+    from curate.reweighting import needed_columns
 
-    mixed = mixed_policy_groups(data, TableRef("samples"))
+    if not set(needed_columns(recipe)) & set(COLUMNS["likelihoods"]):
+        return
+    mixed = mixed_policy_groups(data, data.choose("samples"))
     if mixed:
         raise ConfigError(
-            f"{mixed:,} groups of {data.root} mix several policies, and {recipe} compares likelihoods inside a group: "
+            f"{mixed:,} groups of {data.root} mix several policies, and {recipe.name} compares likelihoods inside a group: "
             "log-probs of different policies do not rank. If you know that they do, add --allow-mixed-policy."
         )
 
 
-def _stage(data: Dataset, recipe: Recipe, ref: TableRef, inputs: list[TableRef], extras: list[TableRef]) -> Stage:
+def _stage(
+    data: Dataset, recipe: Recipe, ref: TableRef, inputs: list[TableRef], extras: list[TableRef], again: str
+) -> Stage:
     from curate.stage import Stage
 
     return Stage(
@@ -123,15 +128,9 @@ def _stage(data: Dataset, recipe: Recipe, ref: TableRef, inputs: list[TableRef],
         ref=ref,
         inputs=inputs,
         parameters={"recipe": recipe.name, **recipe.parameters},
-        command="",
+        command=again,
         make=lambda name, _: make_part(data, recipe, inputs, extras, name),
     )
-
-
-def _with_command(stage: Stage, command: str) -> Stage:
-    from dataclasses import replace
-
-    return replace(stage, command=command)
 
 
 def make_part(data: Dataset, recipe: Recipe, inputs: list[TableRef], extras: list[TableRef], name: str) -> Made:

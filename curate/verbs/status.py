@@ -9,13 +9,17 @@ def status(dataset: DatasetDir, json: Json = False) -> None:
     """Show the parts of every table and variant: done, pending, waiting, stale; and what to run."""
     from curate.console import print_json, print_table, say
     from curate.dataset import Dataset
+    from curate.states import unfinished_import
 
-    records = Dataset(dataset).status()
+    data = Dataset(dataset)
+    records = data.status()
     if json:
         print_json(records)
         return
     columns = ("table", "rows", "done", "pending", "waiting", "stale")
     print_table(columns, [[record[column] for column in columns] for record in records], title=str(dataset))
+    if command := unfinished_import(data):
+        say(f"the import was stopped before its last part: run `{command}` again, it goes on from there.")
     for record in records:
         if record["stale"]:
             say(

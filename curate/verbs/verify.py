@@ -22,7 +22,7 @@ def verify(
     overwrite: Overwrite = False,
 ) -> None:
     """Judge every completion against its prompt's answer: samples -> verdicts."""
-    from curate.console import say
+    from curate.console import command, say
     from curate.dataset import Dataset, TableRef, variant_name
     from curate.stage import Stage, run_stage
     from curate.verifying import get
@@ -38,7 +38,7 @@ def verify(
         inputs=[samples],
         lookups=[prompts],
         parameters={"verifier": verifier},
-        command=f"curate verify {dataset} --verifier {verifier}" + (f" --as {as_}" if as_ else ""),
+        command=command("verify", dataset, verifier=verifier, as_=as_),
         prepare=lambda: answers.update(_answers(data)),
         make=lambda name, _: _verify_part(data, samples, name, judge, answers),
     )

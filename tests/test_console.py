@@ -1,0 +1,29 @@
+"""Commands that can be pasted, and text that cannot harm a terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from curate.console import clean, command, print_table
+
+
+def test_a_command_is_quoted_for_the_shell() -> None:
+    line = command("import", "my file.jsonl", to="runs/it's", map_=["reward=r", "prompt=p"], correct_when="reward > 0")
+    assert line == (
+        "curate import 'my file.jsonl' --to 'runs/it'\"'\"'s' --map reward=r --map prompt=p --correct-when 'reward > 0'"
+    )
+    assert command("verify", "d", as_=None, from_sampler=True, dry_run=False) == "curate verify d --from-sampler"
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "\x07", "\x9b31m", "\u202e", "\x7f", "\r"])
+def test_control_characters_are_shown_not_sent(text: str) -> None:
+    assert text not in clean(f"a{text}b")
+    assert clean("a\n\tb") == "a\n\tb"
+
+
+def test_markup_in_cells_is_text(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("[red]name", "n"), [["[bold]x[/bold]", None], ["[/]", 1234567]])
+    shown = capsys.readouterr().out
+    assert "[bold]x[/bold]" in shown
+    assert "[/]" in shown
+    assert "1,234,567" in shown
