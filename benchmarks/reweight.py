@@ -7,6 +7,7 @@
 `advantages` parts, side by side in one run:
 
 - ours: the verb, with contract checks, footers, diagnostics, fsync and rename;
+- unchecked: the same without the contract checks, so that the difference is what they cost;
 - polars: the same joins (back in order, as a part must be) and expressions with ``over("group_id")``, read and
   written part by part by polars (zstd level 1, as ours); nothing is checked, counted or fsynced;
 - numpy: the floor, ``reshape(-1, 32)`` in place of groups and joins, with polars' reads and writes; right only where
@@ -24,7 +25,6 @@ resident memory is their own. Times are medians over the rounds, imports left ou
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import platform
@@ -35,7 +35,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -99,32 +99,20 @@ def ascending_rank(values_G: np.ndarray) -> np.ndarray:
     return rank_G
 
 
-@contextlib.contextmanager
-def clock(spent: dict[str, float], name: str) -> Iterator[None]:
-    """Add the seconds that a block (or, as a decorator, a function) takes to ``spent[name]``."""
-    started = time.perf_counter()
-    yield
-    spent[name] = spent.get(name, 0.0) + time.perf_counter() - started
-
-
-def ours(data: str, out: str) -> Result:
-    """Run the verb, with clocks inside it around checks, diagnostics and writing."""
+def ours(data: str, out: str, is_checked: bool = True) -> Result:
+    """Run the verb; unchecked, rows are cast to their contract's types and written without a look at its rules."""
     import curate.console
     import curate.parts
-    import curate.reweighting
-    import curate.stage
     from curate.verbs.reweight import reweight
 
-    spent: dict[str, float] = {}
-    curate.parts.conform = clock(spent, "checks")(curate.parts.conform)
-    curate.reweighting.diagnose = clock(spent, "diagnostics")(curate.reweighting.diagnose)
-    curate.stage.write_part = clock(spent, "write and fsync")(curate.stage.write_part)
-    with clock(spent, "all"):
-        reweight(Path(data), "unlikely_grpo", set_=[f"beta_rank={BETA}"])
+    if not is_checked:
+        curate.parts.conform = lambda rules, rows, _: rows.select(rules.schema.names).cast(rules.schema)
+    started = time.perf_counter()
+    reweight(Path(data), "unlikely_grpo", set_=[f"beta_rank={BETA}"])
+    seconds = time.perf_counter() - started
     Path(data, "advantages/recipe=unlikely_grpo").rename(out)
     shutil.rmtree(Path(data, ".curate"))
-    spent["write and fsync"] -= spent["checks"]
-    return {"seconds": spent.pop("all"), "inside": spent}
+    return {"seconds": seconds}
 
 
 def rival(make: Callable[[Paths], pl.DataFrame], data: str, out: str) -> Result:
@@ -201,9 +189,10 @@ def by_verl(data: str, ours: str) -> Result:
     for name, advantage_of in {"verl grpo": looped, "verl grpo_vectorized": vectorized}.items():
         columns = verdicts["reward"], scores["mean_logprob"]
         rewards_T, logprobs_T = (torch.tensor(column.to_numpy()).unsqueeze(1) for column in columns)
-        with clock(spent, name):
-            kept = rank_loop(torch, uid, rewards_T, logprobs_T, torch.ones_like(logprobs_T))
-            advantage_T, _ = advantage_of(rewards_T[kept], torch.ones_like(rewards_T[kept]), uid[kept])
+        started = time.perf_counter()
+        kept = rank_loop(torch, uid, rewards_T, logprobs_T, torch.ones_like(logprobs_T))
+        advantage_T, _ = advantage_of(rewards_T[kept], torch.ones_like(rewards_T[kept]), uid[kept])
+        spent[name] = time.perf_counter() - started
         apart[name] = float(np.abs(stored.gather(kept).to_numpy() - advantage_T[:, 0].numpy()).max())
     return {"seconds": spent, "rows": verdicts.height, "apart": apart, "version": version("verl")}
 
@@ -232,7 +221,12 @@ def compare(**outs: str) -> Result:
     return {"apart": {name: (own["advantage"] - other["advantage"]).abs().max() for name, other in frames.items()}}
 
 
-CONTENDERS = {"ours": ours, "polars": partial(rival, by_polars), "numpy": partial(rival, by_numpy)}
+CONTENDERS = {
+    "ours": ours,
+    "unchecked": partial(ours, is_checked=False),
+    "polars": partial(rival, by_polars),
+    "numpy": partial(rival, by_numpy),
+}
 TASKS = {**CONTENDERS, "verl": by_verl, "compare": compare, "write_inputs": write_inputs}
 
 
@@ -264,24 +258,28 @@ def race(folder: Path, args: argparse.Namespace) -> None:
 
 
 def report(found: dict[str, list[Result]], verl: list[Result], n_rows: int) -> None:
-    """Print seconds, rows a second, ratios, and what ours spends on checks, diagnostics and writing."""
-    seconds = {name: median(runs, "seconds") for name, runs in found.items()}
-    print(f"{'':8}{'seconds':>9}{'rows/s':>13}{'x polars':>10}{'peak MB':>9}   each round")
+    """Print seconds, rows a second, and the ratios, each taken inside its round."""
+    print(f"{'':10}{'seconds':>9}{'rows/s':>13}{'x polars':>10}{'cpu s':>8}{'peak MB':>9}   each round")
     for name, runs in found.items():
-        cells = f"{seconds[name]:9.2f}{n_rows / seconds[name]:13,.0f}"
-        cells += f"{seconds[name] / seconds['polars']:10.2f}{max(run['peak_mb'] for run in runs):9,.0f}   "
-        print(f"{name:8}{cells}" + " ".join(f"{run['seconds']:.2f}" for run in runs))
-    for name in found["ours"][0]["inside"]:
-        spent = median([run["inside"] for run in found["ours"]], name)
-        print(f"ours spends {spent:.2f} s on {name}: {spent / seconds['polars']:.2f} of polars' time")
+        seconds, ratio = median(runs, "seconds"), paired(runs, found["polars"], lambda own, other: own / other)
+        cells = f"{seconds:9.2f}{n_rows / seconds:13,.0f}{ratio:10.2f}{median(runs, 'cpu'):8.1f}"
+        cells += f"{max(run['peak_mb'] for run in runs):9,.0f}   "
+        print(f"{name:10}{cells}" + " ".join(f"{run['seconds']:.2f}" for run in runs))
+    saved = paired(found["ours"], found["unchecked"], lambda own, other: own - other)
+    print(f"checks cost {saved:.2f} s: {saved / median(found['polars'], 'seconds'):.2f} of polars' time")
     if "skipped" in verl[0]:
         print(f"verl is left out: {verl[0]['skipped']}")
         return
     for name in verl[0]["seconds"]:
         rate = verl[0]["rows"] / median([run["seconds"] for run in verl], name)
-        print(
-            f"{name} ({verl[0]['version']}): {rate:,.0f} rows/s; ours is {n_rows / seconds['ours'] / rate:.1f} x that"
-        )
+        faster = n_rows / median(found["ours"], "seconds") / rate
+        print(f"{name} ({verl[0]['version']}): {rate:,.0f} rows/s; ours is {faster:.1f} x that")
+
+
+def paired(runs: list[Result], others: list[Result], compared: Callable[[float, float], float]) -> float:
+    """Return the median over the rounds of two contenders' seconds compared."""
+    pairs = zip(runs, others, strict=True)
+    return statistics.median(compared(one["seconds"], other["seconds"]) for one, other in pairs)
 
 
 def median(runs: list[Result], name: str) -> float:
@@ -316,8 +314,9 @@ def main() -> None:
         parser.error(f"rows must fill whole parts, and --rows-per-part whole groups of {G}")
     if args.task:
         made = TASKS[args.task](**json.loads(args.arguments))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-        print(json.dumps({**made, "peak_mb": peak}))
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        peak = used.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+        print(json.dumps({**made, "cpu": used.ru_utime + used.ru_stime, "peak_mb": peak}))
         return
     packages = ", ".join(f"{package} {version(package)}" for package in ("polars", "pyarrow", "duckdb", "numpy"))
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}", flush=True)

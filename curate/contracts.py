@@ -160,8 +160,11 @@ def _checker() -> duckdb.DuckDBPyConnection:
 def violations(rules: Contract, rows: pa.Table) -> list[Violation]:
     """Count the violations of every rule over ``rows``, which must have the contract's columns."""
     connection = _checker().cursor()
-    connection.register(rules.table, rows)
+    connection.register("given", rows)
     try:
+        # a constant costs DuckDB nothing, a column that is null in every row costs a scan
+        columns = ", ".join(f"NULL::{c.type} AS {c.name}" if _is_empty(rows[c.name]) else c.name for c in rules.columns)
+        connection.execute(f"CREATE TEMP VIEW {rules.table} AS SELECT {columns} FROM given")
         broken = _broken_conditions(connection, rules)
         for name, body in rules.views:
             count = connection.execute(f"SELECT count(*) FROM ({body})").fetchall()[0][0]
@@ -169,8 +172,12 @@ def violations(rules: Contract, rows: pa.Table) -> list[Violation]:
                 broken.append(Violation(name.removeprefix(VIEW_PREFIX), count, _first(connection, body)))
         return broken
     finally:
-        connection.unregister(rules.table)
+        connection.unregister("given")
         connection.close()
+
+
+def _is_empty(column: pa.ChunkedArray) -> bool:
+    return bool(column.null_count == len(column))
 
 
 def _broken_conditions(connection: duckdb.DuckDBPyConnection, rules: Contract) -> list[Violation]:

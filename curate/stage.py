@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -144,7 +145,9 @@ def _make_parts(
     stage.prepare()
     rows_in = {name: n_rows(dataset.part(stage.inputs[0], name)) for name in pending}
     rules = contract(stage.ref.table)
-    with progress(sum(rows_in.values()), stage.verb) as bar:
+    # one part is checked and written while the next is made: most of either runs outside the interpreter's lock
+    with progress(sum(rows_in.values()), stage.verb) as bar, ThreadPoolExecutor(max_workers=1) as writer:
+        writing: Future[None] | None = None
         for name in pending:
             inputs = ids.inputs(name, stage.inputs, stage.lookups)
             journal = _journal_path(dataset, stage.ref, name, record, inputs)
@@ -157,10 +160,19 @@ def _make_parts(
                 versions=record.versions,
                 about={"counts": counts, **made.about},
             )
-            write_part(dataset.part(stage.ref, name), made.rows, rules, footer, dataset.private / "tmp")
-            journal.unlink(missing_ok=True)
+            if writing:
+                writing.result()
+            writing = writer.submit(_keep, dataset, stage.ref, name, made, footer, journal)
             summary.add(rows_in[name], made)
             bar.update(rows_in[name])
+        if writing:
+            writing.result()
+
+
+def _keep(dataset: Dataset, ref: TableRef, name: str, made: Made, footer: Footer, journal: Path) -> None:
+    """Write one part durably; only then is its journal no longer needed."""
+    write_part(dataset.part(ref, name), made.rows, contract(ref.table), footer, dataset.private / "tmp")
+    journal.unlink(missing_ok=True)
 
 
 def _journal_path(dataset: Dataset, ref: TableRef, name: str, record: JobRecord, inputs: dict[str, str]) -> Path:
