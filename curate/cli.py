@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Any
 
 import typer
 
-from curate.errors import CurateError
+from curate.errors import ConfigError, CurateError
 from curate.verbs import VERBS
+
+NO_ROOM_OR_NO_RIGHT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+SETTINGS = {"show": {"ignore_unknown_options": True}}  # half of all group ids begin with "-"
 
 app = typer.Typer(
     help="Turn stored groups of LLM samples into the dataset an offline GRPO trainer should learn from.",
@@ -24,6 +30,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a character that a terminal's encoding lacks is no reason to die
+            stream.reconfigure(errors="backslashreplace")
     app()
 
 
@@ -50,6 +59,7 @@ def guarded(verb: Callable[..., Any]) -> Callable[..., None]:
         from curate.console import say
 
         try:
+            refuse_other_bytes([Path.cwd(), *kwargs.values()])
             verb(*args, **kwargs)
         except CurateError as error:
             say(f"error: {error}")
@@ -60,7 +70,7 @@ def guarded(verb: Callable[..., Any]) -> Callable[..., None]:
             say(f"error: {disk_message(error)}")
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
-            say("stopped: what was finished is kept, and the same command goes on from there")
+            say("stopped: what was finished is kept; run the same command again, without --overwrite, to go on")
             raise typer.Exit(130) from None
 
     return run
@@ -69,11 +79,21 @@ def guarded(verb: Callable[..., Any]) -> Callable[..., None]:
 def disk_message(error: OSError) -> str:
     """Return what the system refused, where, and what to do."""
     where = f" {error.filename}" if error.filename else ""
-    return (
-        f"the system refused{where}: {error.strerror or error}. Nothing unfinished was left in a table; "
-        "make room or choose a folder that can be written, then run the same command again."
-    )
+    refused = f"the system refused{where}: {error.strerror or error}. Finished parts are kept"
+    if error.errno not in NO_ROOM_OR_NO_RIGHT:
+        return f"{refused}, and nothing unfinished was left in a table."
+    return f"{refused}; make room or choose a folder that can be written, then run the same command again."
+
+
+def refuse_other_bytes(values: Iterable[object]) -> None:
+    """Raise ConfigError for a path or word, alone or in a list, that is not valid UTF-8: no table can hold it."""
+    for value in values:
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, str | Path) and any("\ud800" <= letter <= "\udfff" for letter in str(each)):
+                shown = os.fsencode(each).decode(errors="backslashreplace")
+                what = "path" if os.sep in shown or isinstance(each, Path) else "argument"
+                raise ConfigError(f"{what} {shown!r} is not valid UTF-8: rename it, or run in another folder")
 
 
 for _name, _verb in VERBS.items():
-    app.command(_name)(guarded(_verb))
+    app.command(_name, context_settings=SETTINGS.get(_name))(guarded(_verb))

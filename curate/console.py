@@ -11,6 +11,7 @@ from typing import Any
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 WIDTH_OF_A_PIPE = 140
+EXACT_IN_JSON = 2**53
 
 
 def say(message: object) -> None:
@@ -40,10 +41,31 @@ def command(*words: object, **options: object) -> str:
 
 
 def print_json(value: object) -> None:
-    """Print one JSON value to stdout; 64-bit keys must be strings already."""
+    """Print one value to stdout as indented JSON; ``jsonable`` says how large numbers come."""
+    _write_json([value], indent=True)
+
+
+def print_json_lines(values: Iterable[object]) -> None:
+    """Print each value to stdout as one line of JSON."""
+    _write_json(values, indent=False)
+
+
+def _write_json(values: Iterable[object], *, indent: bool) -> None:
     import orjson
 
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+    option = orjson.OPT_INDENT_2 if indent else 0
+    sys.stdout.flush()
+    for value in values:  # as bytes: JSON is UTF-8 whatever the terminal's encoding
+        sys.stdout.buffer.write(orjson.dumps(jsonable(value), default=str, option=option) + b"\n")
+
+
+def jsonable(value: Any) -> Any:
+    """Return ``value`` with text for keys, for every group_id and for integers beyond 2**53, which readers of JSON round."""
+    if isinstance(value, dict):
+        return {str(k): str(v) if k == "group_id" and isinstance(v, int) else jsonable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(each) for each in value]
+    return str(value) if isinstance(value, int) and abs(value) > EXACT_IN_JSON else value
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:

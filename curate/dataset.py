@@ -10,6 +10,7 @@ A part keeps its name from ``samples`` through every table below it, so stages w
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -83,7 +84,7 @@ class Dataset:
             )
         if not any((self.root / table).is_dir() for table in DATASET_TABLES):
             raise ConfigError(
-                f"{self.root} holds no table ({', '.join(DATASET_TABLES)}): make one with `curate import PATH --to {self.root}`"
+                f"{self.root} holds no table ({', '.join(DATASET_TABLES)}): make one with `curate import PATH --to {shlex.quote(str(self.root))}`"
             )
 
     def __repr__(self) -> str:
@@ -142,7 +143,7 @@ class Dataset:
 
     def maker(self, table: str) -> str:
         """Return the command that makes ``table``."""
-        return MADE_BY.get(table, f"the command that makes {table}").format(dir=self.root)
+        return MADE_BY.get(table, f"the command that makes {table}").format(dir=shlex.quote(str(self.root)))
 
     def scan(self, table: str, variant: str | None = None) -> pl.LazyFrame:
         """Return a lazy polars frame over the finished parts of a table (of its only variant where none is named)."""

@@ -12,6 +12,8 @@ CurateError
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class CurateError(Exception):
     """Base of every error whose message is meant for a person."""
@@ -47,3 +49,11 @@ class JudgeError(BoundaryError):
 
 class ShareError(CurateError):
     """A stage finished, but its share of rejected or failed rows is above the limit."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `` (did you mean 'x'?)`` for the known word closest to ``word``; empty where none is close."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -15,21 +15,23 @@ No inheritance, no interpolation; paths are relative to the working directory; u
 from __future__ import annotations
 
 import inspect
+import json
+import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-import orjson
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
 from curate.console import say
-from curate.errors import ConfigError
+from curate.errors import ConfigError, did_you_mean
 from curate.verbs import VERBS
+from curate.verbs.checks import CHECKS
 
 DATASET_OPTIONS = ("dataset", "to")
+NUMBER_TOML_REFUSES = re.compile(r"[+-]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")  # .25 and 1.
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def read_job(path: Path, settings: list[str]) -> dict[str, Any]:
         job = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"there is no job file {path}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+    except (ValueError, RecursionError, IsADirectoryError) as error:  # TOML, UTF-8, endless digits: all ValueErrors
         raise ConfigError(f"{path} is no TOML file: {error}") from error
     for setting in settings:
         _apply(job, setting, path)
@@ -78,8 +80,9 @@ def split_setting(setting: str) -> tuple[str, Any]:
         raise ConfigError(f"--set {setting}: write it as NAME=VALUE")
     try:
         return name.strip(), tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return name.strip(), text
+    except (ValueError, RecursionError):
+        is_number = len(text) < 100 and NUMBER_TOML_REFUSES.fullmatch(text.strip())
+        return name.strip(), float(text) if is_number else text
 
 
 def steps(path: Path, job: dict[str, Any]) -> list[Step]:
@@ -87,15 +90,37 @@ def steps(path: Path, job: dict[str, Any]) -> list[Step]:
     known = ["dataset", *(name for name in VERBS if name != "run")]
     for section in job:
         if section not in known:
-            raise ConfigError(f"{path}: unknown section [{section}]{_hint(section, known)}; known: {', '.join(known)}")
-    folder = job.get("dataset", {}).get("path")
-    if not isinstance(folder, str):
-        raise ConfigError(f"{path}: section [dataset] must give path, the folder of the dataset")
+            hint = did_you_mean(section, known)
+            raise ConfigError(f"{path}: unknown section [{section}]{hint}; known: {', '.join(known)}")
+    folder = _folder(path, job.get("dataset"))
     found = []
     for name, verb in VERBS.items():
         for title, values in _sections(path, name, job.get(name)):
-            found.append(Step(title, verb, _arguments(f"{path} [{title}]", verb, values, folder)))
+            where = f"{path} [{title}]"
+            arguments = _arguments(where, verb, values, folder)
+            _check(where, name, arguments)
+            found.append(Step(title, verb, arguments))
     return found
+
+
+def _folder(path: Path, section: Any) -> str:
+    folder = section.get("path") if isinstance(section, dict) else None
+    if not isinstance(folder, str):
+        raise ConfigError(f"{path}: section [dataset] must give path, the folder of the dataset")
+    for key in section:
+        if key != "path":
+            raise ConfigError(f"{path} [dataset]: unknown key {key}{did_you_mean(key, ['path'])}; known: path")
+    return folder
+
+
+def _check(where: str, name: str, arguments: dict[str, Any]) -> None:
+    """Raise ConfigError where the verb would refuse its arguments when its turn comes, maybe hours from now."""
+    if name not in CHECKS:
+        return
+    try:
+        CHECKS[name](**arguments)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def _sections(path: Path, name: str, section: Any) -> list[tuple[str, dict[str, Any]]]:
@@ -115,7 +140,11 @@ def _arguments(where: str, verb: Callable[..., Any], section: dict[str, Any], fo
     names = {parameter.rstrip("_"): parameter for parameter in parameters}
     given = {option: folder for option in DATASET_OPTIONS if option in parameters} | section
     if "set_" in parameters:
-        extra = [f"{key}={orjson.dumps(value).decode()}" for key, value in given.items() if key not in names]
+        extra = [
+            f"{key}={json.dumps(value, ensure_ascii=False, default=str)}"
+            for key, value in given.items()
+            if key not in names
+        ]
         given = {key: value for key, value in given.items() if key in names} | {"set": extra}
     fields = {  # a trailing "_" keeps names such as json apart from pydantic's own methods
         f"{name}_": (_field_type(hints[parameter]), Field(_default(parameters[parameter]), alias=name))
@@ -135,8 +164,11 @@ def _default(parameter: inspect.Parameter) -> Any:
 
 
 def _field_type(hint: Any) -> Any:
-    """Return the type of a job key: one value may stand for a list of one."""
-    plain = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    """Return the type of a job key, with the option's bounds; one value may stand for a list of one."""
+    plain, *about = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    for option in about:
+        if option.min is not None or option.max is not None:
+            return Annotated[plain, Field(ge=option.min, le=option.max, allow_inf_nan=False)]
     is_list = get_origin(plain) is list or any(get_origin(option) is list for option in get_args(plain))
     wrap = BeforeValidator(lambda value: value if value is None or isinstance(value, list) else [value])
     return Annotated[plain, wrap] if is_list else plain
@@ -145,12 +177,7 @@ def _field_type(hint: Any) -> Any:
 def _problem(detail: Any, names: list[str]) -> str:
     key = ".".join(str(place) for place in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        return f"unknown key {key}{_hint(key, names)}; known: {', '.join(names)}"
+        return f"unknown key {key}{did_you_mean(key, names)}; known: {', '.join(names)}"
     if detail["type"] == "missing":
         return f"{key} is missing"
     return f"{key}: {detail['msg']}, got {detail['input']!r}"
-
-
-def _hint(word: str, known: list[str]) -> str:
-    close = get_close_matches(word, known, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
-import shutil
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from curate.dataset import Dataset, TableRef, parse_ref
 from curate.errors import ConfigError
 from curate.parts import sync_folder
 
+DATASET = "@DATASET@"
 PACKAGES = ("curate", "polars", "pyarrow", "duckdb", "torch", "transformers")
 
 
@@ -26,7 +27,8 @@ PACKAGES = ("curate", "polars", "pyarrow", "duckdb", "torch", "transformers")
 class JobRecord:
     """Who made a variant and from what.
 
-    ``inputs`` are read part by part, ``lookups`` as whole tables; ``command`` runs it again.
+    ``inputs`` are read part by part, ``lookups`` as whole tables. ``command`` runs it again, with ``DATASET`` where the
+    folder of the dataset goes, which may be moved or copied.
     """
 
     verb: str
@@ -36,6 +38,10 @@ class JobRecord:
     lookups: list[str]
     command: str
     versions: dict[str, str] = field(default_factory=dict)
+
+    def command_for(self, dataset: Dataset) -> str:
+        """Return the command line, for the dataset where it lies now."""
+        return self.command.replace(DATASET, shlex.quote(str(dataset.root)))
 
     @property
     def hash(self) -> str:
@@ -81,30 +87,36 @@ def write_durably(path: Path, content: bytes) -> None:
         raise
 
 
-def reconcile(dataset: Dataset, record: JobRecord, *, overwrite: bool) -> None:
-    """Store ``record`` for its variant, or refuse when the variant was made with other parameters.
+def refuse_other_parameters(dataset: Dataset, record: JobRecord) -> None:
+    """Raise ConfigError, with every difference, where the variant was made with other parameters; write nothing.
 
-    A run that ended before its first part or journal binds nobody. With ``overwrite`` the old variant is renamed away
-    first. Raises ConfigError that shows every difference.
+    A run that ended before its first part or journal binds nobody.
     """
     ref = parse_ref(record.ref)
-    old = read_record(dataset, ref) if dataset.parts(ref) or _has_journal(dataset, ref) else None
-    if overwrite:
-        set_aside(dataset, ref)
-    elif old is not None and old.hash != record.hash:
+    if not dataset.parts(ref) and not _has_journal(dataset, ref):
+        return
+    old = read_record(dataset, ref)
+    if old is None:
+        raise ConfigError(
+            f"{dataset.root}/{ref} has parts but no job record, so nobody can tell how they were made." + _ways_out(ref)
+        )
+    if old.hash != record.hash:
         raise ConfigError(
             f"{dataset.root}/{ref} was made with other parameters:\n"
             + "\n".join(f"  {line}" for line in differences(old, record))
             + _ways_out(ref)
         )
-    elif old is not None:
-        return
-    elif dataset.parts(ref):
-        raise ConfigError(
-            f"{dataset.root}/{ref} has parts but no job record, so nobody can tell how they were made." + _ways_out(ref)
-        )
-    content = orjson.dumps(record, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
-    write_durably(record_path(dataset, ref), content)
+
+
+def store(dataset: Dataset, record: JobRecord, *, overwrite: bool) -> None:
+    """Store the record of a variant; with ``overwrite`` what is there is renamed away first."""
+    ref = parse_ref(record.ref)
+    if overwrite:
+        set_aside(dataset, ref)
+    old = read_record(dataset, ref)
+    if old is None or old.hash != record.hash or old.command != record.command:
+        content = orjson.dumps(record, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
+        write_durably(record_path(dataset, ref), content)
 
 
 def _has_journal(dataset: Dataset, ref: TableRef) -> bool:
@@ -138,20 +150,21 @@ def _shown(value: object) -> str:
     return "not set" if value is None else orjson.dumps(value).decode()
 
 
-def set_aside(dataset: Dataset, ref: TableRef) -> Path | None:
-    """Rename a variant's folder, record and journals into ``.curate/replaced``; return where, or null if nothing was there."""
-    folder, record = dataset.folder(ref), record_path(dataset, ref)
-    shutil.rmtree(dataset.private / "journal" / str(ref), ignore_errors=True)
-    if not folder.exists() and not record.exists():
-        return None
+def set_aside(dataset: Dataset, ref: TableRef) -> None:
+    """Rename a variant's parts, record and journals into ``.curate/replaced``."""
+    found = {
+        "parts": dataset.folder(ref),
+        "job.json": record_path(dataset, ref),
+        "journal": dataset.private / "journal" / str(ref),
+    }
+    if not any(path.exists() for path in found.values()):
+        return
     replaced = dataset.private / "replaced"
     replaced.mkdir(parents=True, exist_ok=True)
-    number = 1 + sum(1 for _ in replaced.iterdir())
-    target = replaced / f"{number:04d}-{str(ref).replace('/', '.')}"
+    numbers = [int(path.name[:4]) for path in replaced.iterdir() if path.name[:4].isdecimal()]
+    target = replaced / f"{max(numbers, default=0) + 1:04d}-{str(ref).replace('/', '.')}"
     target.mkdir()
-    if folder.exists():
-        folder.rename(target / "parts")
-    if record.exists():
-        record.rename(target / "job.json")
+    for name, path in found.items():
+        if path.exists():
+            path.rename(target / name)
     sync_folder(replaced)
-    return target

@@ -134,7 +134,7 @@ def _metadata(path: Path) -> Any:
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
-        raise ContractError(_unreadable(path, error)) from error
+        raise ContractError(unreadable(path, error)) from error
 
 
 def read_part(path: Path, rules: Contract, columns: list[str] | None = None) -> pa.Table:
@@ -151,10 +151,11 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     try:
         return pq.read_table(path, columns=columns, partitioning=None)
     except (pa.ArrowException, OSError) as error:
-        raise ContractError(_unreadable(path, error)) from error
+        raise ContractError(unreadable(path, error)) from error
 
 
-def _unreadable(path: Path, error: BaseException) -> str:
+def unreadable(path: Path, error: BaseException) -> str:
+    """Return the sentence for a part that is no whole Parquet file."""
     return (
         f"{path} cannot be read as a whole Parquet file ({str(error).splitlines()[0]}): restore it, or delete it and run"
         " the command that made it again"

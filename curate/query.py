@@ -5,11 +5,16 @@ Works without polars and torch, so that ``curate sql`` answers at once.
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from glob import escape
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
+from curate.console import command
 from curate.contracts import contract
 from curate.dataset import VARIANT_KEYS, Dataset, TableRef
 from curate.errors import ConfigError, ContractError
@@ -41,14 +46,36 @@ def connect(dataset: Dataset, database: str = ":memory:") -> duckdb.DuckDBPyConn
     Raises ContractError where a part of one cannot be read.
     """
     connection = duckdb.connect(database)
-    for table in tables(dataset):
-        try:
-            connection.execute(view_sql(dataset, table))
-        except duckdb.Error as error:
-            raise ContractError(
-                f"{table} cannot be read: {str(error).splitlines()[0]}. `curate check {dataset.root}` names every broken part."
-            ) from error
+    try:
+        for table in tables(dataset):
+            with readable(dataset, table):
+                connection.execute(view_sql(dataset, table))
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+@contextlib.contextmanager
+def readable(dataset: Dataset, table: str) -> Iterator[None]:
+    """Raise ContractError, with the next command, where DuckDB cannot read a table."""
+    try:
+        yield
+    except duckdb.Error as error:
+        check = command("check", dataset.root)
+        raise ContractError(
+            f"{table} cannot be read: {str(error).splitlines()[0]}. `{check}` names every broken part."
+        ) from error
+
+
+def records(
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, table: str, query: str, values: list[Any] | None = None
+) -> list[dict[str, Any]]:
+    """Return the rows of one query of ours over ``table``; raises ContractError where a part cannot be read."""
+    with readable(dataset, table):
+        cursor = connection.execute(query, values)
+        names = [column[0] for column in cursor.description or []]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def tables(dataset: Dataset) -> list[str]:
@@ -57,12 +84,19 @@ def tables(dataset: Dataset) -> list[str]:
 
 
 def write_database(dataset: Dataset, path: Path) -> None:
-    """Write a DuckDB file that holds the views; raises ConfigError where the file exists already."""
+    """Write a DuckDB file that holds the views, or none; raises ConfigError where it exists or cannot be written."""
     if path.exists():
         raise ConfigError(f"{path} exists already: give another --db path, or delete it")
     if not path.parent.is_dir():
         raise ConfigError(f"{path.parent} is not a folder: make it, or give another --db path")
-    connect(dataset, str(path)).close()
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        connect(dataset, str(unfinished)).close()
+        unfinished.rename(path)
+    except duckdb.Error as error:
+        raise ConfigError(f"{path} cannot be written: {str(error).splitlines()[0]}: give another --db path") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def run_query(connection: duckdb.DuckDBPyConnection, dataset: Dataset, query: str) -> duckdb.DuckDBPyRelation | None:
@@ -92,8 +126,9 @@ def group_violations(dataset: Dataset, ref: TableRef, query: str) -> list[tuple[
     """Run a rule over all parts of one table, named ``part`` in the query with the column ``filename``."""
     pattern = quoted(escape(str(dataset.folder(ref).resolve())) + "/*.parquet")
     connection = duckdb.connect()
+    source = f"WITH part AS (SELECT * FROM read_parquet({pattern}, filename = true, hive_partitioning = false)) "
     try:
-        source = f"WITH part AS (SELECT * FROM read_parquet({pattern}, filename = true, hive_partitioning = false)) "
-        return connection.execute(source + query).fetchall()
+        with readable(dataset, str(ref)):
+            return connection.execute(source + query).fetchall()
     finally:
         connection.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,11 +23,12 @@ from tqdm import tqdm
 
 from curate.contracts import contract
 from curate.dataset import Dataset, TableRef
-from curate.errors import ConfigError, ContractError, ShareError
-from curate.jobrecord import JobRecord, read_record, reconcile, versions
+from curate.errors import ConfigError, ContractError
+from curate.jobrecord import JobRecord, read_record, refuse_other_parameters, store, versions
 from curate.journal import Journal
-from curate.parts import Footer, n_rows, read_footer, read_part, write_part
-from curate.states import ContentIds, PartState, part_states
+from curate.parts import Footer, n_rows, read_footer, read_part, unreadable, write_part
+from curate.states import ContentIds, PartState, import_command, missing_parts, part_states
+from curate.summary import Summary, refuse_failures
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,17 +38,19 @@ MAX_FAILED_SHARE = 0.01
 
 @dataclass(frozen=True)
 class Made:
-    """One part's rows, the rows that were dropped or failed by reason, and facts for its footer."""
+    """One part's rows, the rows dropped or failed by reason, how many were asked about (null = all), facts for its footer."""
 
     rows: pa.Table
     dropped: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
+    asked: int | None = None
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What to make (``ref``), from what, how, and the command a user types for it.
+    """What to make (``ref``), from what, how, and the command a user types for it (``DATASET`` in it stands
+    for the folder).
 
     ``make`` gets the name of a part and a path where a slow stage may keep its finished groups (see ``journaled``), and
     returns the part's rows; ``prepare`` runs once, only when a part is pending (loading a model belongs there).
@@ -62,51 +66,14 @@ class Stage:
     prepare: Callable[[], None] = lambda: None
 
 
-@dataclass
-class Summary:
-    """What a run of a stage did; ``str()`` is the line a user reads."""
-
-    ref: str
-    rows_in: int = 0
-    rows_out: int = 0
-    dropped: dict[str, int] = field(default_factory=dict)
-    failed: dict[str, int] = field(default_factory=dict)
-    rejected: int = 0
-    parts_made: int = 0
-    parts_done: int = 0
-    parts_waiting: int = 0
-    seconds: float = 0.0
-
-    def __str__(self) -> str:
-        waiting = f"; {self.parts_waiting} part(s) wait for an input" if self.parts_waiting else ""
-        if not self.parts_made:
-            return f"{self.ref}: nothing to do, {self.parts_done} part(s) are done{waiting}"
-        return (
-            f"{self.ref}: {self.rows_in:,} rows in, {self.rows_out:,} out, {_by_reason('dropped', self.dropped)}, "
-            f"{self.rejected:,} rejected, {_by_reason('failed', self.failed)}, {self.parts_made} part(s) made"
-            f" ({self.parts_done} were done){waiting}, {self.seconds:.1f} s"
-        )
-
-    def add(self, rows_in: int, made: Made) -> None:
-        self.rows_in += rows_in
-        self.rows_out += made.rows.num_rows
-        self.parts_made += 1
-        for total, part in ((self.dropped, made.dropped), (self.failed, made.failed)):
-            for reason, count in part.items():
-                total[reason] = total.get(reason, 0) + count
-
-
-def _by_reason(word: str, counts: dict[str, int]) -> str:
-    total = sum(counts.values())
-    reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items()) if count)
-    return f"{total:,} {word}" + (f" ({reasons})" if reasons else "")
-
-
-def run_stage(dataset: Dataset, stage: Stage, *, overwrite: bool = False) -> Summary:
+def run_stage(
+    dataset: Dataset, stage: Stage, *, overwrite: bool = False, max_failed_share: float = MAX_FAILED_SHARE
+) -> Summary:
     """Make every pending part of the stage's variant and return what was done.
 
-    Raises ConfigError when the variant was made with other parameters, or when it or an input is stale; ShareError
-    when too many rows failed (the parts are kept).
+    With ``overwrite`` all parts are made again; the old ones are set aside only once everything is checked and
+    prepared. Raises ConfigError when the variant was made with other parameters, or when it or an input is stale;
+    ShareError when too many rows of the variant failed (the parts are kept).
     """
     started = time.monotonic()
     record = JobRecord(
@@ -118,33 +85,49 @@ def run_stage(dataset: Dataset, stage: Stage, *, overwrite: bool = False) -> Sum
         command=stage.command,
         versions=versions(),
     )
-    with variant_lock(dataset, stage.ref):
-        reconcile(dataset, record, overwrite=overwrite)
-        sweep_temporary(dataset, stage.ref)
-        ids = ContentIds(dataset)
-        states = part_states(dataset, stage.ref, stage.inputs, ids)
-        _refuse_stale(dataset, stage, states, ids)
-        summary = Summary(
-            ref=str(stage.ref),
-            parts_done=sum(p.state == "done" for p in states),
-            parts_waiting=sum(p.state == "waiting" for p in states),
-        )
-        dataset.folder(stage.ref).mkdir(parents=True, exist_ok=True)
-        pending = [p.name for p in states if p.state == "pending"]
-        _make_parts(dataset, stage, record, pending, ids, summary)
+    summary = _summary(stage, _plan(dataset, stage, record, ContentIds(dataset), overwrite))
+    if summary.parts_pending:  # a finished variant takes no lock, so that a read-only dataset can be run again
+        with variant_lock(dataset, stage.ref):
+            ids = ContentIds(dataset)
+            states = _plan(dataset, stage, record, ids, overwrite)
+            summary = _summary(stage, states)
+            stage.prepare()
+            store(dataset, record, overwrite=overwrite)
+            clear_temporary(dataset, stage.ref)
+            _make_parts(dataset, stage, record, [p.name for p in states if p.state == "pending"], ids, summary)
     summary.seconds = time.monotonic() - started
-    refuse_failures(summary)
+    refuse_failures(dataset, stage.ref, max_failed_share)
     return summary
+
+
+def _plan(dataset: Dataset, stage: Stage, record: JobRecord, ids: ContentIds, overwrite: bool) -> list[PartState]:
+    """Return the state of every part, or refuse, before anything is written."""
+    if not overwrite:
+        refuse_other_parameters(dataset, record)
+    refuse_stale(dataset, [*stage.inputs, *stage.lookups], ids)
+    states = part_states(dataset, stage.ref, stage.inputs, ids, made_again=overwrite)
+    stale = [p for p in states if p.state == "stale"]
+    if stale:
+        raise ConfigError(
+            stale_message(dataset, stage.ref, stale) + f"Run `{record.command_for(dataset)} --overwrite`."
+        )
+    return states
+
+
+def _summary(stage: Stage, states: list[PartState]) -> Summary:
+    counts = {state: sum(p.state == state for p in states) for state in ("done", "pending", "waiting")}
+    return Summary(
+        ref=str(stage.ref),
+        parts_done=counts["done"],
+        parts_pending=counts["pending"],
+        parts_waiting=counts["waiting"],
+    )
 
 
 def _make_parts(
     dataset: Dataset, stage: Stage, record: JobRecord, pending: list[str], ids: ContentIds, summary: Summary
 ) -> None:
-    if not pending:
-        return
-    stage.prepare()
     rows_in = {name: n_rows(dataset.part(stage.inputs[0], name)) for name in pending}
-    rules = contract(stage.ref.table)
     # one part is checked and written while the next is made: most of either runs outside the interpreter's lock
     with progress(sum(rows_in.values()), stage.verb) as bar, ThreadPoolExecutor(max_workers=1) as writer:
         writing: Future[None] | None = None
@@ -152,9 +135,10 @@ def _make_parts(
             inputs = ids.inputs(name, stage.inputs, stage.lookups)
             journal = _journal_path(dataset, stage.ref, name, record, inputs)
             made = stage.make(name, journal)
-            counts = {"rows_in": rows_in[name], "dropped": made.dropped, "failed": made.failed}
+            asked = rows_in[name] if made.asked is None else made.asked
+            counts = {"rows_in": rows_in[name], "asked": asked, "dropped": made.dropped, "failed": made.failed}
             footer = Footer(
-                contract_hash=rules.hash,
+                contract_hash=contract(stage.ref.table).hash,
                 job_hash=record.hash,
                 inputs=inputs,
                 versions=record.versions,
@@ -163,7 +147,7 @@ def _make_parts(
             if writing:
                 writing.result()
             writing = writer.submit(_keep, dataset, stage.ref, name, made, footer, journal)
-            summary.add(rows_in[name], made)
+            summary.add(rows_in[name], made.rows.num_rows, made.dropped, made.failed)
             bar.update(rows_in[name])
         if writing:
             writing.result()
@@ -171,7 +155,7 @@ def _make_parts(
 
 def _keep(dataset: Dataset, ref: TableRef, name: str, made: Made, footer: Footer, journal: Path) -> None:
     """Write one part durably; only then is its journal no longer needed."""
-    write_part(dataset.part(ref, name), made.rows, contract(ref.table), footer, dataset.private / "tmp")
+    write_part(dataset.part(ref, name), made.rows, contract(ref.table), footer, temporary_folder(dataset, ref))
     journal.unlink(missing_ok=True)
 
 
@@ -195,11 +179,15 @@ def journaled(
 
 def same_keys(left: pa.Table, right: pa.Table, where: str) -> None:
     """Raise ContractError unless two parts hold the same samples in the same order."""
-    for column in ("group_id", "sample_index"):
-        if not left[column].equals(right[column]):
-            raise ContractError(
-                f"{where} does not hold the samples of the part of that name, in their order: make it again with --overwrite"
-            )
+    refuse_other_keys(all(left[key].equals(right[key]) for key in ("group_id", "sample_index")), where)
+
+
+def refuse_other_keys(are_equal: bool, where: str) -> None:
+    """Raise ContractError where a part does not hold the samples of the part of its name."""
+    if not are_equal:
+        raise ContractError(
+            f"{where} does not hold the samples of the part of that name, in their order: make it again with --overwrite"
+        )
 
 
 def progress(total: int, verb: str) -> Any:
@@ -207,36 +195,31 @@ def progress(total: int, verb: str) -> Any:
     return tqdm(total=total, desc=verb, unit="row", unit_scale=True, delay=1, disable=None, leave=False)
 
 
-def _refuse_stale(dataset: Dataset, stage: Stage, states: list[PartState], ids: ContentIds) -> None:
-    for ref in [*stage.inputs, *stage.lookups]:
-        record = read_record(dataset, ref)
-        own = part_states(dataset, ref, [], ids)
-        stale = [p for p in own if p.state == "stale"]
+def refuse_stale(dataset: Dataset, refs: Iterable[TableRef], ids: ContentIds | None = None) -> None:
+    """Raise ConfigError, with the command to run, where a part of one of these was made from something that changed.
+
+    An imported part that is gone comes first: making its dependants again without it would lose its rows for good.
+    """
+    lost = missing_parts(dataset)
+    if lost:
+        raise ConfigError(
+            f"{dataset.root}/{lost[0]} was imported and is missing ({len(lost)} part(s) in all): "
+            f"run `{import_command(dataset)}` to make it again, then this command again."
+        )
+    for ref in refs:
+        stale = [p for p in part_states(dataset, ref, [], ids) if p.state == "stale"]
         if stale:
-            command = f"{record.command} --overwrite" if record else dataset.maker(ref.table)
-            raise ConfigError(_stale_message(dataset, ref, stale) + f"Run `{command}`, then this command again.")
-    stale = [p for p in states if p.state == "stale"]
-    if stale:
-        raise ConfigError(_stale_message(dataset, stage.ref, stale) + f"Run `{stage.command} --overwrite`.")
+            record = read_record(dataset, ref)
+            again = f"{record.command_for(dataset)} --overwrite" if record else dataset.maker(ref.table)
+            raise ConfigError(stale_message(dataset, ref, stale) + f"Run `{again}`, then this command again.")
 
 
-def _stale_message(dataset: Dataset, ref: TableRef, stale: list[PartState]) -> str:
+def stale_message(dataset: Dataset, ref: TableRef, stale: list[PartState]) -> str:
     changed = ", ".join(sorted({text for part in stale for text in part.because}))
     return (
         f"{dataset.root}/{ref} is stale: {len(stale)} part(s), first {stale[0].name}, were made from {changed}, "
         "which changed since. "
     )
-
-
-def refuse_failures(summary: Summary) -> None:
-    """Raise ShareError when the share of failed rows is above the limit."""
-    failed = sum(summary.failed.values())
-    if summary.rows_in and failed / summary.rows_in > MAX_FAILED_SHARE:
-        raise ShareError(
-            f"{summary}\n{summary.ref}: {failed / summary.rows_in:.1%} of the rows failed "
-            f"({_by_reason('failed', summary.failed)}), more than {MAX_FAILED_SHARE:.0%}. The rows are kept with their reasons: "
-            f"look at them with `curate sql`, mend the cause, and run again with --overwrite."
-        )
 
 
 @contextlib.contextmanager
@@ -254,11 +237,14 @@ def variant_lock(dataset: Dataset, ref: TableRef | str) -> Iterator[None]:
         yield
 
 
-def sweep_temporary(dataset: Dataset, ref: TableRef) -> None:
+def temporary_folder(dataset: Dataset, ref: TableRef) -> Path:
+    """Return where the unfinished parts of a variant lie."""
+    return dataset.private / "tmp" / str(ref)
+
+
+def clear_temporary(dataset: Dataset, ref: TableRef) -> None:
     """Delete what killed runs of this variant left unfinished; the caller holds the variant's lock."""
-    folder = dataset.folder(ref).name
-    for path in (dataset.private / "tmp").glob(f"{ref.table}-{folder}-*"):
-        path.unlink(missing_ok=True)
+    shutil.rmtree(temporary_folder(dataset, ref), ignore_errors=True)
 
 
 def read(dataset: Dataset, ref: TableRef, name: str, columns: list[str] | None = None) -> pa.Table:
@@ -272,7 +258,10 @@ def read_frame(dataset: Dataset, ref: TableRef, name: str, columns: list[str]) -
 
     path = dataset.part(ref, name)
     if read_footer(path).contract_hash == contract(ref.table).hash:
-        return pl.read_parquet(path, columns=columns, hive_partitioning=False, glob=False)
+        try:
+            return pl.read_parquet(path, columns=columns, hive_partitioning=False, glob=False)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise ContractError(unreadable(path, error)) from error
     frame = pl.from_arrow(read(dataset, ref, name, columns))
     assert isinstance(frame, pl.DataFrame)
     return frame

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import orjson
+
 from curate.dataset import Dataset, TableRef, parse_ref
 from curate.jobrecord import read_record
 from curate.parts import n_rows, read_footer
@@ -63,11 +65,16 @@ class PartState:
 
 
 def part_states(
-    dataset: Dataset, ref: TableRef, inputs: list[TableRef], ids: ContentIds | None = None
+    dataset: Dataset,
+    ref: TableRef,
+    inputs: list[TableRef],
+    ids: ContentIds | None = None,
+    *,
+    made_again: bool = False,
 ) -> list[PartState]:
-    """Return the state of every part of ``ref``: those it has, and those its inputs call for."""
+    """Return the state of every part of ``ref``: those it has (unless they are made again), those its inputs call for."""
     ids = ids or ContentIds(dataset)
-    have = set(dataset.parts(ref))
+    have = set() if made_again else set(dataset.parts(ref))
     wanted = {name for source in inputs for name in dataset.parts(source)}
     states = []
     for name in sorted(have | wanted):
@@ -91,13 +98,27 @@ def status(dataset: Dataset) -> list[dict[str, Any]]:
         counts = {s: sum(1 for p in states if p.state == s) for s in ("done", "pending", "waiting", "stale")}
         rows = sum(n_rows(dataset.part(ref, name)) for name in dataset.parts(ref))
         changed = sorted({text for p in states if p.state == "stale" for text in p.because})
-        command = record.command if record else None
+        command = record.command_for(dataset) if record else None
         records.append({"table": str(ref), **counts, "rows": rows, "changed": changed, "command": command})
     return records
 
 
 def unfinished_import(dataset: Dataset) -> str | None:
     """Return the command of an import that was stopped before its last part, or null."""
+    return None if (dataset.private / IMPORT_FINISHED).exists() else import_command(dataset)
+
+
+def import_command(dataset: Dataset) -> str | None:
+    """Return the command that imported the samples, or null where they were not imported."""
     record = read_record(dataset, TableRef("samples"))
-    is_stopped = record is not None and record.verb == "import" and not (dataset.private / IMPORT_FINISHED).exists()
-    return record.command if record and is_stopped else None
+    return record.command_for(dataset) if record and record.verb == "import" else None
+
+
+def missing_parts(dataset: Dataset) -> list[str]:
+    """Return ``table/part`` of every part that a finished import wrote and that is no longer there."""
+    finished = dataset.private / IMPORT_FINISHED
+    if not finished.exists():
+        return []
+    parts: dict[str, list[str]] = orjson.loads(finished.read_bytes())["parts"]
+    refs = {parse_ref(text): names for text, names in parts.items()}
+    return [f"{ref}/{name}" for ref, names in refs.items() for name in names if not dataset.part(ref, name).exists()]

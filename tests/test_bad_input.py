@@ -229,10 +229,10 @@ def test_not_a_dataset(tmp_path: Path) -> None:
     [
         ("[dataset\n", ["is no TOML file"]),
         ("[verify]\nverifier = 'exact'\n", ["[dataset] must give path"]),
-        ("[dataset]\npath = 'd'\n[verfy]\n", ["unknown section [verfy]", "did you mean verify"]),
+        ("[dataset]\npath = 'd'\n[verfy]\n", ["unknown section [verfy]", "did you mean 'verify'"]),
         (
             "[dataset]\npath = 'd'\n[verify]\nverifer = 'exact'\n",
-            ["unknown key verifer", "did you mean verifier", "verifier is missing"],
+            ["unknown key verifer", "did you mean 'verifier'", "verifier is missing"],
         ),
         ("[dataset]\npath = 'd'\n[import]\npath = 'x'\nrows_per_part = 'many'\n", ["rows_per_part", "'many'"]),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from curate.contracts import contract
 from curate.dataset import Dataset, TableRef
 from curate.errors import ConfigError, ContractError, ShareError
-from curate.jobrecord import read_record
+from curate.jobrecord import DATASET, read_record
 from curate.parts import read_footer
 from curate.stage import Made, Stage, journaled, read, run_stage, variant_lock
 from stored import PROMPTS, SAMPLES, VERDICTS, small_dataset, write_rows
@@ -35,7 +37,7 @@ def judge_all(data: Dataset, made: list[str] | None = None, outcome: str = "corr
         lookups=[PROMPTS],
         make=make,
         parameters=parameters,
-        command="curate verify DIR --verifier exact",
+        command=f"curate verify {DATASET} --verifier exact",
     )
 
 
@@ -48,7 +50,7 @@ def count_correct(data: Dataset) -> Stage:
         return Made(contract("likelihoods").rows(columns))
 
     ref = TableRef("likelihoods", "count")
-    return Stage("logprob", ref, [SAMPLES, VERDICTS], make, {}, "curate logprob DIR --as count")
+    return Stage("logprob", ref, [SAMPLES, VERDICTS], make, {}, f"curate logprob {DATASET} --as count")
 
 
 def states(data: Dataset) -> dict[str, tuple[int, int, int, int]]:
@@ -112,6 +114,52 @@ def test_overwrite_keeps_the_old_variant_aside(tmp_path: Path) -> None:
     assert record.parameters == {"beta_rank": 0.5}
 
 
+def test_overwrite_touches_nothing_until_all_is_prepared(tmp_path: Path) -> None:
+    data = small_dataset(tmp_path)
+    run_stage(data, judge_all(data))
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.parquet")}
+
+    def refuse() -> None:
+        raise ConfigError("no such model")
+
+    broken = replace(judge_all(data, beta=2), prepare=refuse)
+    with pytest.raises(ConfigError, match="no such model"):
+        run_stage(data, broken, overwrite=True)
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.parquet")} == before
+    assert run_stage(data, judge_all(data)).parts_made == 0
+
+
+def test_replaced_variants_are_numbered_on_after_one_was_deleted(tmp_path: Path) -> None:
+    data = small_dataset(tmp_path)
+    for _ in range(3):
+        run_stage(data, judge_all(data), overwrite=True)
+    replaced = tmp_path / ".curate" / "replaced"
+    shutil.rmtree(min(replaced.iterdir()))
+    run_stage(data, judge_all(data), overwrite=True)
+    assert [p.name[:4] for p in sorted(replaced.iterdir())] == ["0002", "0003"]
+
+
+def test_a_refused_stage_leaves_no_variant(tmp_path: Path) -> None:
+    data = small_dataset(tmp_path)
+    good = judge_all(data)
+
+    def refuse(name: str, journal: Path) -> Made:
+        raise ConfigError("outcome is null")
+
+    with pytest.raises(ConfigError):
+        run_stage(data, replace(good, make=refuse))
+    assert data.variants("verdicts") == []
+
+
+def test_a_copied_dataset_is_named_in_its_own_commands(tmp_path: Path) -> None:
+    data = small_dataset(tmp_path / "one")
+    run_stage(data, judge_all(data))
+    shutil.copytree(tmp_path / "one", tmp_path / "the other")
+    copy = Dataset(tmp_path / "the other")
+    command = next(s["command"] for s in copy.status() if s["table"] == str(VERDICTS))
+    assert command == f"curate verify '{tmp_path}/the other' --verifier exact"
+
+
 def test_a_changed_input_makes_a_variant_stale_and_says_what_to_run(tmp_path: Path) -> None:
     data = small_dataset(tmp_path)
     run_stage(data, judge_all(data))
@@ -122,7 +170,7 @@ def test_a_changed_input_makes_a_variant_stale_and_says_what_to_run(tmp_path: Pa
         run_stage(data, count_correct(data))
     assert "likelihoods/scorer=count is stale: 2 part(s), first part-00000.parquet" in str(caught.value)
     assert "made from verdicts/verifier=exact, which changed since" in str(caught.value)
-    assert "Run `curate logprob DIR --as count --overwrite`" in str(caught.value)
+    assert f"Run `curate logprob {tmp_path} --as count --overwrite`" in str(caught.value)
     assert run_stage(data, count_correct(data), overwrite=True).parts_made == 2
 
 
@@ -148,7 +196,7 @@ def test_a_stale_input_is_refused_too(tmp_path: Path) -> None:
     write_rows(data, SAMPLES, "part-00000.parquet", [sample])
     with pytest.raises(
         ConfigError,
-        match=r"verdicts/verifier=exact is stale: 1 part.*Run `curate verify DIR --verifier exact --overwrite`, then this",
+        match=r"verdicts/verifier=exact is stale: 1 part.*Run `curate verify .* --verifier exact --overwrite`, then this",
     ):
         run_stage(data, count_correct(data))
 
@@ -181,17 +229,21 @@ def test_two_writers_of_one_variant_are_refused(tmp_path: Path) -> None:
 
 def test_too_many_failures_raise_and_keep_the_rows(tmp_path: Path) -> None:
     data = small_dataset(tmp_path)
-    with pytest.raises(ShareError, match=r"100.0% of the rows failed \(16 failed \(timeout 16\)\)"):
+    with pytest.raises(ShareError, match=r"100.0% of 16 rows failed \(16 failed \(timeout 16\)\)"):
         run_stage(data, judge_all(data, outcome="timeout"))
     assert len(data.parts(VERDICTS)) == 2
+    with pytest.raises(ShareError, match="--max-failed-share"):
+        run_stage(data, judge_all(data, outcome="timeout"))  # not forgotten because the parts are there
+    assert run_stage(data, judge_all(data, outcome="timeout"), max_failed_share=1.0).parts_made == 0
 
 
 def test_leftovers_of_a_killed_run_are_swept(tmp_path: Path) -> None:
     data = small_dataset(tmp_path)
-    leftover = tmp_path / ".curate" / "tmp" / "verdicts-verifier=exact-part-00000.parquet.12345"
-    leftover.write_bytes(b"torn")
-    other = leftover.with_name("verdicts-verifier=numeric-part-00000.parquet.12345")
-    other.write_bytes(b"another variant's")
+    leftover = tmp_path / ".curate" / "tmp" / "verdicts" / "verifier=exact" / "part-00000.parquet.12345"
+    other = tmp_path / ".curate" / "tmp" / "verdicts" / "verifier=exact-too" / "part-00000.parquet.12345"
+    for path in (leftover, other):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"torn")
     run_stage(data, judge_all(data))
     assert not leftover.exists()
     assert other.exists()
@@ -208,7 +260,7 @@ def test_the_footer_counts_and_names_its_inputs(tmp_path: Path) -> None:
     data = small_dataset(tmp_path)
     run_stage(data, judge_all(data))
     footer = read_footer(data.part(VERDICTS, "part-00000.parquet"))
-    assert footer.about["counts"] == {"rows_in": 8, "dropped": {}, "failed": {}}
+    assert footer.about["counts"] == {"rows_in": 8, "asked": 8, "dropped": {}, "failed": {}}
     assert footer.inputs["samples"] == read_footer(data.part(SAMPLES, "part-00000.parquet")).content_id
     assert footer.inputs["prompts"].startswith("2:")
     assert set(footer.versions) >= {"curate", "polars", "pyarrow", "duckdb"}

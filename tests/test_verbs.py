@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -151,10 +152,123 @@ def test_the_train_export_keeps_tokens_and_both_log_probs(data: Dataset, checkpo
         assert len(row["prompt_ids"]) == 3
     again = curate("export", data.root, "--format", "train", "--out", out, "--scorer", "tiny")
     assert "nothing to do" in again.stderr
-    curate("logprob", data.root, "--from-sampler")
-    other = CliRunner().invoke(app, ["export", str(data.root), "--out", str(out), "--scorer", "sampler"])
+    curate("logprob", data.root, "--model", checkpoint, "--as", "again")
+    other = CliRunner().invoke(app, ["export", str(data.root), "--out", str(out), "--scorer", "again"])
     assert other.exit_code == 2
     assert "was made from other parts" in other.stderr
+    curate("logprob", data.root, "--from-sampler")
+    bare = CliRunner().invoke(app, ["export", str(data.root), "--out", str(tmp_path / "b"), "--scorer", "sampler"])
+    assert bare.exit_code == 2
+    assert "keeps no log-probs of single tokens" in bare.stderr
+    assert not (tmp_path / "b").exists()
+    assert list(tmp_path.glob(".*unfinished")) == []
+
+
+@pytest.mark.parametrize(
+    "place", ["samples/zz.parquet", "advantages/recipe=grpo/zz.parquet", ".curate/zz.parquet", "samples"]
+)
+def test_an_export_into_a_table_is_refused(data: Dataset, place: str) -> None:
+    curate("reweight", data.root, "--recipe", "grpo")
+    before = sorted(data.root.rglob("*"))
+    result = CliRunner().invoke(app, ["export", str(data.root), "--out", str(data.root / place)])
+    assert result.exit_code == 2
+    assert "--out" in result.stderr
+    assert sorted(data.root.rglob("*")) == before
+
+
+def test_hinted_samples_are_not_exported(tmp_path: Path) -> None:
+    rows = [{"prompt": "q (a)", "completion": c, "reward": r, "hinted": True} for c, r in (("a", 1), ("b", 0))]
+    source = tmp_path / "rollouts.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    curate("import", source, "--to", tmp_path / "data")
+    curate("reweight", tmp_path / "data", "--recipe", "grpo")
+    result = CliRunner().invoke(app, ["export", str(tmp_path / "data"), "--out", str(tmp_path / "t.parquet")])
+    assert result.exit_code == 2
+    assert "2 kept samples of part-00000.parquet were sampled with the answer shown" in result.stderr
+    assert not (tmp_path / "t.parquet").exists()
+
+
+def test_raw_log_probs_at_another_temperature_are_no_old_logprobs(tmp_path: Path) -> None:
+    rows = [
+        {
+            "prompt_ids": [1],
+            "group": 0,
+            "completion_ids": [2, 3],
+            "completion": c,
+            "logprobs": [-1.0, -2.0],
+            "logprob_semantics": "raw",
+            "temperature": 0.7,
+            "reward": r,
+        }
+        for c, r in (("a", 1), ("b", 0))
+    ]
+    source = tmp_path / "rollouts.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    curate("import", source, "--to", tmp_path / "data")
+    curate("reweight", tmp_path / "data", "--recipe", "grpo")
+    result = curate("export", tmp_path / "data", "--out", tmp_path / "t.parquet")
+    assert "2 without old_logprobs" in result.stderr
+    assert pl.read_parquet(tmp_path / "t.parquet")["old_logprobs"].to_list() == [None, None]
+
+
+def test_another_checkpoint_at_the_same_path_is_refused(data: Dataset, checkpoint: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(checkpoint, model)
+    curate("logprob", data.root, "--model", model)
+    data.part(data.choose("likelihoods"), "part-00000.parquet").unlink()
+    weights = model / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"abcd")
+    result = CliRunner().invoke(app, ["logprob", str(data.root), "--model", str(model)])
+    assert result.exit_code == 2
+    assert "files.model.safetensors" in result.stderr
+
+
+def test_unparsable_null_drops_samples_without_an_answer(tmp_path: Path) -> None:
+    rows = [{"prompt": "q", "completion": c, "answer": "4"} for c in ("A: 4", "A: 5", "no idea")]
+    source = tmp_path / "rollouts.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    curate("import", source, "--to", tmp_path / "data")
+    curate("verify", tmp_path / "data", "--verifier", "gsm8k")
+    curate("reweight", tmp_path / "data", "--recipe", "rloo")
+    curate("reweight", tmp_path / "data", "--recipe", "rloo", "--unparsable", "null", "--as", "judged")
+    data = Dataset(tmp_path / "data")
+    assert data.scan("advantages", "rloo").collect()["advantage"].to_list() == [1.0, -0.5, -0.5]
+    strict = data.scan("advantages", "judged").collect()
+    assert strict["advantage"].to_list() == [1.0, -1.0, None]
+    assert strict["drop_reason"].to_list() == [None, None, "unjudged"]
+
+
+def test_verdicts_of_other_samples_are_refused_not_read_as_unjudged(data: Dataset) -> None:
+    parts = [data.part(data.choose("verdicts"), f"part-0000{n}.parquet") for n in range(2)]
+    parts[0].write_bytes(parts[1].read_bytes())
+    for arguments in (["reweight", "--recipe", "grpo"], ["judge", "--rule", "arithmetic"]):
+        result = CliRunner().invoke(app, [arguments[0], str(data.root), *arguments[1:]])
+        assert result.exit_code in (1, 2)
+        assert "part-00000.parquet" in result.stderr
+        assert isinstance(result.exception, SystemExit)
+
+
+def test_failures_are_not_forgotten_by_a_second_run(tmp_path: Path) -> None:
+    rows = [{"prompt": f"q{n}", "completion": "4", **({"answer": "4"} if n % 2 else {})} for n in range(20)]
+    source = tmp_path / "rollouts.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    curate("import", source, "--to", tmp_path / "data")
+    for _ in range(2):
+        failed = CliRunner().invoke(app, ["verify", str(tmp_path / "data"), "--verifier", "exact"])
+        assert failed.exit_code == 1
+        assert "50.0% of 20 rows failed" in failed.stderr
+    curate("verify", tmp_path / "data", "--verifier", "exact", "--max-failed-share", 0.5)
+
+
+def test_a_dry_run_refuses_stale_inputs_and_compare_names_stale_variants(data: Dataset) -> None:
+    curate("judge", data.root, "--rule", "arithmetic")
+    curate("reweight", data.root, "--recipe", "grpo")
+    assert "not current" not in curate("compare", data.root).stderr
+    curate("verify", data.root, "--verifier", "exact", "--overwrite")
+    assert "advantages/recipe=grpo is not current: 3 part(s) stale" in curate("compare", data.root).stderr
+    dry = CliRunner().invoke(app, ["reweight", str(data.root), "--recipe", "spectral_grpo", "--dry-run"])
+    assert dry.exit_code == 2
+    assert "feedback/judge=arithmetic is stale" in dry.stderr
 
 
 def test_an_export_of_unfinished_advantages_is_refused(data: Dataset, tmp_path: Path) -> None:
@@ -271,3 +385,21 @@ def test_samples_without_log_probs_say_what_to_run(tmp_path: Path) -> None:
     advantages = Dataset(tmp_path / "data").scan("advantages").collect()
     assert advantages["drop_reason"].to_list() == ["no_likelihood", "no_likelihood"]
     assert advantages["advantage"].to_list() == [None, None]
+
+
+def test_a_deleted_samples_part_is_imported_again_not_given_up(data: Dataset, rollouts: Path) -> None:
+    curate("reweight", data.root, "--recipe", "grpo")
+    expected = data.scan("advantages").collect()
+    data.part(data.choose("samples"), "part-00001.parquet").unlink()
+    assert (
+        "samples/part-00001.parquet was imported and is missing: run `curate import"
+        in curate("status", data.root).stderr
+    )
+    for arguments in (["verify", "--verifier", "exact", "--overwrite"], ["reweight", "--recipe", "grpo"]):
+        refused = CliRunner().invoke(app, [arguments[0], str(data.root), *arguments[1:]])
+        assert refused.exit_code == 2
+        assert "run `curate import" in refused.stderr
+    assert "1 part(s) made" in curate("import", rollouts, "--to", data.root, "--rows-per-part", 8).stderr
+    assert "nothing to do" in curate("reweight", data.root, "--recipe", "grpo").stderr
+    curate("check", data.root)
+    assert data.scan("advantages").collect().equals(expected)

@@ -3,7 +3,7 @@
 from curate.importing.files import fingerprint
 from curate.importing.formats import FORMATS, choose, detect_format
 from curate.importing.load import Loaded, load
-from curate.importing.report import Report
+from curate.importing.report import Report, sentences
 from curate.importing.rollout import MAPPABLE, Options, Rollout, parse_map
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "fingerprint",
     "load",
     "parse_map",
+    "sentences",
 ]

@@ -115,7 +115,7 @@ def completion(value: object) -> str:
     """
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
         value = value[0].get("content")
-    if isinstance(value, list):
+    if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value):
         raise BadValueError(f"is a conversation of {len(value)} messages, not one completion")
     return text(value)
 

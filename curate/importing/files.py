@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ JSONL = (".jsonl", ".ndjson", ".json")
 READABLE = (*JSONL, ".parquet", ".csv")
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".dp")
 EDGE = 1 << 20
+MARK_OF_A_DATASET = ".curate"
 
 
 class Source(NamedTuple):
@@ -30,7 +31,7 @@ class Source(NamedTuple):
 def find(paths: Sequence[Path]) -> list[Source]:
     """List the files of the given files and folders (searched in depth), numbers in names in counting order.
 
-    Names are relative to the folder the paths share, so that two files of one name stay apart. ConfigError for a
+    Hidden files are left out, and datasets inside the folders: they may hold what was made of the source. Names are relative to the folder the paths share, so that two files of one name stay apart. ConfigError for a
     missing path, one given twice, or a pickle.
     """
     chosen: list[tuple[Path, bool]] = []
@@ -38,7 +39,7 @@ def find(paths: Sequence[Path]) -> list[Source]:
         if not path.exists():
             raise ConfigError(f"{path} does not exist")
         if path.is_dir():
-            chosen += [(file, False) for file in path.rglob("*") if _is_data(file, path)]
+            chosen += [(file, False) for file in _search(path)]
         elif path.suffix.lower() in PICKLES:
             raise ConfigError(f"{path} is a pickle, and loading one runs the code in it: write it as JSONL or Parquet")
         else:
@@ -73,28 +74,33 @@ def numbers_report(numbers: Iterable[int], what: str) -> str:
     return f"{what} {present[0]} to {present[-1]}{every}: {len(present)} files{gaps}"
 
 
-def fingerprint(paths: Sequence[Path]) -> list[dict[str, str | int]]:
-    """Describe the files of an import so that a re-run can tell whether they changed.
+def fingerprint(sources: Sequence[Source]) -> dict[str, str]:
+    """Describe the files of an import, name -> ``size hash``, so that a re-run can tell which of them changed.
 
-    One ``{name, size, blake2b}`` a file; the hash covers the size and the first and last MiB, so that a source of
-    any size takes milliseconds: a change in the middle that keeps the size goes unseen.
+    The hash covers the size and the first and last MiB, so that a source of any size takes milliseconds: a change in
+    the middle that keeps the size goes unseen.
     """
-    return [_fingerprint(source) for source in find(paths)]
+    return {source.name: _fingerprint(source.path) for source in sources}
 
 
-def _fingerprint(source: Source) -> dict[str, str | int]:
-    size = source.path.stat().st_size
+def _fingerprint(path: Path) -> str:
+    size = path.stat().st_size
     digest = blake2b(str(size).encode(), digest_size=16)
-    with source.path.open("rb") as file:
+    with path.open("rb") as file:
         digest.update(file.read(EDGE))
         file.seek(max(0, size - EDGE))
         digest.update(file.read(EDGE))
-    return {"name": source.name, "size": size, "blake2b": digest.hexdigest()}
+    return f"{size} {digest.hexdigest()}"
 
 
-def _is_data(file: Path, folder: Path) -> bool:
-    inside = file.relative_to(folder).parts
-    return file.is_file() and not any(part.startswith(".") for part in inside)
+def _search(folder: Path) -> Iterator[Path]:
+    for place, inner, names in os.walk(folder):
+        is_dataset = MARK_OF_A_DATASET in inner
+        inner[:] = [] if is_dataset else [name for name in inner if not name.startswith(".")]
+        if is_dataset and Path(place) != folder:
+            continue
+        files = (Path(place, name) for name in names if not name.startswith("."))
+        yield from (file for file in files if file.is_file())
 
 
 def _shared_folder(paths: Sequence[Path]) -> Path:

@@ -66,7 +66,7 @@ def read(sources: Sequence[Source], options: Options) -> Iterator[Item]:
         single = {name: _getter(column) for name, column in plan.single.items()}
         lists = {name: _getter(column) for name, column in plan.lists.items()}
         columns = list(dict.fromkeys([*plan.single.values(), *plan.lists.values()]))
-        yield from rows.each(source, partial(_samples, source, plan.is_csv, single, lists), columns)
+        yield from rows.each(source, partial(_samples, source, plan, single, lists), columns)
 
 
 def make_plan(source: Source, mapping: Mapping[str, str], names: Sequence[str]) -> Plan:
@@ -117,16 +117,17 @@ def _getter(column: str) -> Getter:
 
 
 def _samples(
-    source: Source, is_csv: bool, single: dict[str, Getter], lists: dict[str, Getter], record: Record
+    source: Source, plan: Plan, single: dict[str, Getter], lists: dict[str, Getter], record: Record
 ) -> Iterator[Item]:
     raw = {name: get(record.values) for name, get in single.items()}
-    if is_csv:
+    if plan.is_csv:
         raw = {name: from_cell(name, value) for name, value in raw.items()}
+    _refuse_list(plan, raw)
     group = raw.pop("group", None)
     if not lists:
         yield rollout(source.name, record.row, raw, _group_key(group, raw.get("step")))
         return
-    columns = _equal_lists({name: get(record.values) for name, get in lists.items()}, is_csv)
+    columns = _equal_lists({name: get(record.values) for name, get in lists.items()}, plan.is_csv)
     group_key = {"file": source.name, "row": record.row} if group is None else _group_key(group, raw.get("step"))
     for index, own in enumerate(zip(*columns.values(), strict=True)):
         fields = raw | {"sample_index": index} | dict(zip(columns, own, strict=True))
@@ -134,6 +135,14 @@ def _samples(
             yield rollout(source.name, record.row, fields, group_key)
         except BadValueError as error:
             yield reject(source, record, f"sample {index}: {error}")
+
+
+def _refuse_list(plan: Plan, raw: Mapping[str, Any]) -> None:
+    """Refuse a list of completions whose column is mapped as one; a list of messages may still be one completion."""
+    for name, one in (("completion", str | list), ("completion_ids", list)):
+        value = raw.get(name)
+        if isinstance(value, list) and any(isinstance(entry, one) for entry in value):
+            raise BadValueError(f"{name} holds a list: map it as {name}={plan.single[name]}[]")
 
 
 def _group_key(group: object, step: object) -> object:

@@ -6,7 +6,7 @@ it keeps in memory is some 400 bytes a group. Pass 2 cuts the ordinals into part
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +40,8 @@ class Loaded:
     ids: np.ndarray
     judging: Judging
 
-    def parts(self) -> Iterator[tuple[str, dict[str, pa.Table]]]:
-        """Make the parts in order: (name, tables). ``prompts`` holds those first met in the part.
+    def parts(self, schemas: Mapping[str, pa.Schema]) -> Iterator[tuple[str, dict[str, pa.Table]]]:
+        """Make the parts in order: (name, tables of these schemas). ``prompts`` holds those first met in the part.
 
         ``verdicts`` is there where the source has rewards or an accuracy, ``advantages`` where it has advantages: in
         every part or in none.
@@ -50,7 +50,8 @@ class Loaded:
             rows = read_rows(self.spill_dir / "rows.parquet", low, high)
             in_part = pl.col("ordinal").is_between(low, high - 1)
             prompts = pl.scan_parquet(self.spill_dir / "prompts.parquet", glob=False).filter(in_part).collect()
-            yield f"part-{number:05d}.parquet", make_part(rows, prompts, self.ids[low:high], low, self.judging)
+            tables = make_part(rows, prompts, self.ids[low:high], low, self.judging, schemas)
+            yield f"part-{number:05d}.parquet", tables
 
 
 def load(

@@ -134,3 +134,47 @@ def _notes(tally: Tally, prompts: Prompts) -> list[str]:
     if tally.n_unjudged_advantages:
         notes.append(f"{tally.n_unjudged_advantages} advantages left out: their samples have no reward")
     return notes
+
+
+def sentences(report: Report, verdicts: str) -> list[str]:
+    """Return what a user must know of an import before he trusts it, one sentence a line.
+
+    ``verdicts`` names the table that the outcomes go to.
+    """
+    groups = report.groups
+    sizes = ", ".join(f"{count:,} of {size}" for size, count in list(groups.sizes.items())[:8])
+    more = ", ..." if len(groups.sizes) > 8 else ""
+    lines = [
+        f"format {report.format} ({report.evidence}); {len(report.files)} file(s)",
+        f"{groups.n_groups:,} groups ({sizes}{more}) of {report.n_prompts:,} prompts, {report.n_samples:,} samples",
+    ]
+    if report.ignored_files:
+        lines.append(
+            f"not read: {', '.join(report.ignored_files[:5])}{' ...' if len(report.ignored_files) > 5 else ''}"
+        )
+    if groups.inferred_from:
+        lines.append(f"{groups.n_inferred:,} groups inferred from {groups.inferred_from}")
+    if groups.n_ambiguous:
+        first = "; ".join(groups.first_ambiguous)
+        lines.append(
+            f"warning: {groups.n_ambiguous:,} inferred groups are a multiple of the common size {groups.common_size}: their "
+            f"prompt probably came more than once in a step ({first})"
+        )
+    elif groups.n_odd:
+        lines.append(f"{groups.n_odd:,} groups do not have the common size {groups.common_size}")
+    lines.append(_outcome_line(report, verdicts))
+    lines += report.notes
+    lines += [f"rejected {each.file}:{each.line}: {each.reason}" for each in report.first_rejects[:5]]
+    return lines
+
+
+def _outcome_line(report: Report, verdicts: str) -> str:
+    if report.outcome_from:
+        return f"outcome from {report.outcome_from}: {verdicts}"
+    if report.reward_range:
+        low, high = report.reward_range
+        return (
+            f"rewards run from {low:g} to {high:g} and nothing says which are correct: outcome is null; "
+            'say it with --correct-when "reward > 0"'
+        )
+    return "the source holds no rewards: run `curate verify`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,71 +12,6 @@ from numpy.typing import NDArray
 
 from curate.importing.outcome import Judging
 
-# Arrow's 32-bit strings hold 2 GiB a chunk, which a part of long completions passes.
-TEXT = pa.large_string()
-KEY = [("group_id", pa.int64()), ("sample_index", pa.int32())]
-SCHEMAS = {
-    "prompts": pa.schema(
-        [
-            ("prompt_id", TEXT),
-            ("prompt", TEXT),
-            ("prompt_format", TEXT),
-            ("prompt_ids", pa.large_list(pa.int32())),
-            ("answer", TEXT),
-            ("reference", TEXT),
-            ("domain", TEXT),
-            ("source", TEXT),
-            ("source_file", TEXT),
-            ("source_row", pa.int64()),
-        ]
-    ),
-    "samples": pa.schema(
-        [
-            *KEY,
-            ("prompt_id", TEXT),
-            ("completion", TEXT),
-            ("completion_ids", pa.large_list(pa.int32())),
-            ("logprobs", pa.large_list(pa.float32())),
-            ("loss_mask", pa.large_list(pa.bool_())),
-            ("finish_reason", TEXT),
-            ("policy", TEXT),
-            ("policy_version", TEXT),
-            ("temperature", pa.float64()),
-            ("top_p", pa.float64()),
-            ("seed", pa.int64()),
-            ("token_exact", pa.bool_()),
-            ("logprob_semantics", TEXT),
-            ("hinted", pa.bool_()),
-            ("topk_ids", pa.large_list(pa.large_list(pa.int32()))),
-            ("topk_logprobs", pa.large_list(pa.large_list(pa.float32()))),
-            ("n_initial", pa.int32()),
-            ("stopping_rule", TEXT),
-        ]
-    ),
-    "verdicts": pa.schema(
-        [
-            *KEY,
-            ("outcome", TEXT),
-            ("reward", pa.float64()),
-            ("extracted", TEXT),
-            ("detail", TEXT),
-            ("seconds", pa.float64()),
-        ]
-    ),
-    "advantages": pa.schema(
-        [
-            *KEY,
-            ("reward", pa.float64()),
-            ("shaped", pa.float64()),
-            ("advantage", pa.float64()),
-            ("weight", pa.float64()),
-            ("token_advantages", pa.large_list(pa.float32())),
-            ("drop_reason", TEXT),
-            ("group_size", pa.int32()),
-            ("n_correct", pa.int32()),
-        ]
-    ),
-}
 KEYS = ["ordinal", "sample_index", "arrival"]
 IS_FIRST = pl.col("sample_index").is_null() | pl.struct("ordinal", "sample_index").is_first_distinct()
 
@@ -89,7 +25,12 @@ def read_rows(path: Path, low: int, high: int, columns: list[str] | None = None)
 
 
 def make_part(
-    rows: pl.DataFrame, prompts: pl.DataFrame, ids: NDArray[np.int64], low: int, judging: Judging
+    rows: pl.DataFrame,
+    prompts: pl.DataFrame,
+    ids: NDArray[np.int64],
+    low: int,
+    judging: Judging,
+    schemas: Mapping[str, pa.Schema],
 ) -> dict[str, pa.Table]:
     """Make the tables of one part of its spilled rows; ``ids`` holds the group_id of each ordinal from ``low`` on."""
     kept = rows.filter(IS_FIRST)
@@ -97,15 +38,15 @@ def make_part(
         group_id=pl.Series(ids, dtype=pl.Int64).gather(kept["ordinal"] - low),
         sample_index=pl.coalesce(pl.col("sample_index"), pl.int_range(pl.len()).over("ordinal")).cast(pl.Int32),
     )
-    tables = {"prompts": to_arrow(prompts, "prompts"), "samples": to_arrow(samples, "samples")}
+    frames = {"prompts": prompts, "samples": samples}
     judged = samples.with_columns(
         correct=samples.select("reward", "accuracy").with_columns(correct=judging.correct)["correct"]
     )
     if judging.has_verdicts:
-        tables["verdicts"] = to_arrow(_verdicts(judged), "verdicts")
+        frames["verdicts"] = _verdicts(judged)
     if judging.has_advantages:
-        tables["advantages"] = to_arrow(_advantages(judged), "advantages")
-    return tables
+        frames["advantages"] = _advantages(judged)
+    return {table: to_arrow(frame, schemas[table]) for table, frame in frames.items()}
 
 
 def _verdicts(judged: pl.DataFrame) -> pl.DataFrame:
@@ -115,6 +56,11 @@ def _verdicts(judged: pl.DataFrame) -> pl.DataFrame:
 
 
 def _advantages(judged: pl.DataFrame) -> pl.DataFrame:
+    """Keep the source's advantages; a row without one is dropped as ``unjudged``, whatever its reward.
+
+    A source does not say why it has no advantage for a rewarded sample, and of the contract's reasons this one claims
+    least; it may stand beside a reward.
+    """
     # A null reward is not a zero: whatever advantage a trainer made of it, the row does not train.
     kept = judged.with_columns(advantage=pl.when(pl.col("reward").is_not_null()).then("advantage"))
     is_kept = pl.col("advantage").is_not_null()
@@ -129,9 +75,8 @@ def _advantages(judged: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def to_arrow(frame: pl.DataFrame, table: str) -> pa.Table:
+def to_arrow(frame: pl.DataFrame, schema: pa.Schema) -> pa.Table:
     """Give a frame the columns and types of a table; columns the frame lacks are null."""
-    schema = SCHEMAS[table]
     held = frame.select(name for name in schema.names if name in frame.columns)
     columns = held.to_arrow(compat_level=pl.CompatLevel.oldest())
     arrays = [

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from fractions import Fraction
 
-from curate.errors import ConfigError
+from curate.errors import ConfigError, did_you_mean
 from curate.judging.arithmetic import read_number
 from curate.judging.equations import equations, results
 from curate.judging.splitter import final_answer
@@ -62,9 +61,8 @@ def get(name: str) -> Rule:
     """Look a rule up by name; raises ConfigError, which lists the known names, for any other."""
     if name in RULES:
         return RULES[name]
-    close = get_close_matches(name, RULES, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise ConfigError(f"no judging rule is called {name!r}{hint} (known: {', '.join(sorted(RULES))})")
+    hint = did_you_mean(name, RULES)
+    raise ConfigError(f"no judging rule is called {name!r}{hint}; known: {', '.join(sorted(RULES))}")
 
 
 def _values_reached(reference: str) -> set[Fraction]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -10,7 +9,7 @@ from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any, Literal, ParamSpec, get_args, get_origin, get_type_hints
 
-from curate.errors import ConfigError
+from curate.errors import ConfigError, did_you_mean
 from curate.reweighting.recipe import Recipe, Rewards, needed_columns
 
 P = ParamSpec("P")
@@ -104,7 +103,7 @@ def describe(name: str) -> dict[str, Any]:
 
 def _entry(name: str) -> Entry:
     if name not in _ENTRIES:
-        raise ConfigError(f"no recipe {name!r}{_hint(name, _ENTRIES)}; known: {', '.join(names())}")
+        raise ConfigError(f"no recipe {name!r}{did_you_mean(name, _ENTRIES)}; known: {', '.join(names())}")
     return _ENTRIES[name]
 
 
@@ -119,7 +118,7 @@ def _bind(
     listed = f"its parameters: {', '.join(known)}" if known else "it has no parameters"
     for name in kwargs:
         if name not in known:
-            raise ConfigError(f"{recipe} has no parameter {name!r}{_hint(name, known)}; {listed}")
+            raise ConfigError(f"{recipe} has no parameter {name!r}{did_you_mean(name, known)}; {listed}")
     try:
         bound = signature.bind(*args, **kwargs)
     except TypeError as error:
@@ -133,7 +132,7 @@ def _checked(recipe: str, name: str, value: Any, hint: Any) -> Any:
     if get_origin(hint) is Literal:
         if isinstance(value, str) and value in options:
             return value
-        suggestion = _hint(value, options) if isinstance(value, str) else ""
+        suggestion = did_you_mean(value, options) if isinstance(value, str) else ""
     elif NoneType in options:
         return None if value is None else _checked(recipe, name, value, options[0])
     elif hint is float:
@@ -164,8 +163,3 @@ def _type_name(hint: Any) -> str:
         return f"{_type_name(options[0])} or unset"
     names = {float: "a finite number", int: "a whole number", bool: "true or false"}
     return names[hint]
-
-
-def _hint(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""

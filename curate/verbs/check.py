@@ -31,7 +31,8 @@ def check(dataset: DatasetDir, json: Json = False) -> None:
     from curate.errors import ContractError
 
     data = Dataset(dataset)
-    problems, notes = find_problems(data), find_notes(data)
+    problems = find_problems(data)
+    notes = [] if problems else find_notes(data)  # a file that cannot be read would stop the query
     if json:
         print_json({"problems": problems, "notes": notes})
     for note in notes:
@@ -95,12 +96,16 @@ def _broken_rules(data: Dataset, ref: TableRef) -> list[str]:
 
 
 def _across_parts(data: Dataset, ref: TableRef) -> list[str]:
+    from curate.errors import ContractError
     from curate.query import group_violations
 
     problems = []
     for rule, query in ACROSS_PARTS.get(ref.table, {}).items():
-        if data.parts(ref) and (broken := group_violations(data, ref, query)):
-            problems.append(f"{ref}: {rule}: {len(broken):,} time(s), first {broken[0][0]}")
+        try:
+            if data.parts(ref) and (broken := group_violations(data, ref, query)):
+                problems.append(f"{ref}: {rule}: {len(broken):,} time(s), first {broken[0][0]}")
+        except ContractError as error:
+            return [str(error)]
     return problems
 
 
@@ -127,10 +132,10 @@ def _against_samples(data: Dataset, ref: TableRef) -> list[str]:
 
 
 def _unknown_prompts(data: Dataset) -> list[str]:
-    from curate.query import connect
+    from curate.query import connect, records
 
     if not {"prompts", "samples"} <= {ref.table for ref in data.refs()}:
         return []
     query = "SELECT DISTINCT prompt_id FROM samples WHERE prompt_id NOT IN (SELECT prompt_id FROM prompts)"
-    unknown = connect(data).execute(query).fetchall()
-    return [f"samples: {len(unknown):,} prompt_id(s) are not in prompts, first {unknown[0][0]}"] if unknown else []
+    unknown = [row["prompt_id"] for row in records(connect(data), data, "samples", query)]
+    return [f"samples: {len(unknown):,} prompt_id(s) are not in prompts, first {unknown[0]}"] if unknown else []

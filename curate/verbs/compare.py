@@ -12,11 +12,17 @@ if TYPE_CHECKING:
 
 def compare(dataset: DatasetDir, json: Json = False) -> None:
     """Show what every recipe made of the same samples, side by side."""
-    from curate.console import print_json, print_table
+    from curate.console import print_json, print_table, say
     from curate.dataset import Dataset
     from curate.reweighting import summarize
 
-    variants = statistics(Dataset(dataset))
+    data = Dataset(dataset)
+    variants = statistics(data)
+    for state in data.status():
+        if state["table"].startswith("advantages/") and (state["stale"] or state["pending"] or state["waiting"]):
+            say(
+                f"{state['table']} is not current: {state['stale']} part(s) stale, {state['pending'] + state['waiting']} missing"
+            )
     if json:
         print_json({name: summarize(each) for name, each in variants.items()})
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,13 +15,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from curate.dataset import Dataset
-    from curate.importing import Loaded, Options, Report
+    from curate.importing import Loaded, Options
     from curate.jobrecord import JobRecord
-    from curate.stage import Summary
+    from curate.summary import Summary
 
 VARIANT = "imported"
 SAMPLES, PROMPTS = TableRef("samples"), TableRef("prompts")
 VERDICTS, ADVANTAGES = TableRef("verdicts", VARIANT), TableRef("advantages", VARIANT)
+# What an import writes, in this order: verdicts and advantages name the content id of the samples they are of.
+INPUTS: dict[TableRef, list[str]] = {PROMPTS: [], SAMPLES: [], VERDICTS: [str(SAMPLES)], ADVANTAGES: [str(SAMPLES)]}
 
 
 def import_(
@@ -49,118 +52,201 @@ def import_(
     """Bring stored rollouts into a dataset; says what it detected, how it grouped, and what it rejected."""
     from curate.console import command, say
     from curate.dataset import Dataset
-    from curate.importing import Options, choose, fingerprint, parse_map
+    from curate.importing import Options, parse_map
+    from curate.jobrecord import DATASET, JobRecord, versions
     from curate.stage import variant_lock
-    from curate.states import IMPORT_FINISHED
 
     options = Options(parse_map(map_ or []), correct_when, _decoder(tokenizer) if tokenizer else None)
-    chosen = choose(path, format_, options)[0]
-    parameters = {
-        "format": chosen.NAME,
+    data = Dataset(to, create=True)
+    settings = {
         "map": dict(options.columns),
         "correct_when": correct_when,
         "tokenizer": str(tokenizer.resolve()) if tokenizer else None,
         "rows_per_part": rows_per_part,
-        "source": fingerprint(path),
     }
-    data = Dataset(to, create=True)
+    parameters = _source(data, path, format_, options) | settings
     again = command(
         "import",
         *path,
-        to=to,
+        to=DATASET,
         format_=format_,
         map_=map_,
         correct_when=correct_when,
         tokenizer=tokenizer,
         rows_per_part=rows_per_part,
     )
+    records = {
+        ref: JobRecord("import", str(ref), parameters, inputs, [], again, versions()) for ref, inputs in INPUTS.items()
+    }
+    if _is_done(data, records, overwrite):  # takes no lock, so that a read-only dataset can be imported again
+        say(_nothing_to_do(data, path))
+        return
     with variant_lock(data, SAMPLES):
-        record = _reconcile(data, parameters, again, overwrite)
-        if (data.private / IMPORT_FINISHED).exists():
-            say(f"samples: nothing to do, {len(data.parts(SAMPLES))} part(s) are imported")
-            return
-        _import(data, record, path, format_, options, rows_per_part, max_bad_share)
+        if _is_done(data, records, overwrite):
+            say(_nothing_to_do(data, path))
+        else:
+            _import(data, records, path, format_, options, rows_per_part, max_bad_share, overwrite)
 
 
-def _reconcile(data: Dataset, parameters: dict[str, Any], command: str, overwrite: bool) -> JobRecord:
-    """Store the job records of every table an import may write, or refuse; return the samples' record."""
-    from curate.jobrecord import JobRecord, reconcile, versions
-    from curate.states import IMPORT_FINISHED
+def _nothing_to_do(data: Dataset, path: list[Path]) -> str:
+    gone = [str(each) for each in path if not each.exists()]
+    about = f"; the source {', '.join(gone)} is no longer there" if gone else ""
+    return f"{SAMPLES}: nothing to do ({len(data.parts(SAMPLES))} parts{about})"
+
+
+def _source(data: Dataset, path: list[Path], format_: str | None, options: Options) -> dict[str, Any]:
+    """Return format and fingerprint of the source: as they were at its import where it is no longer there."""
+    from curate.importing import choose, fingerprint
+    from curate.jobrecord import read_record
+
+    old = read_record(data, SAMPLES)
+    gone = {str(each) for each in path if not each.exists()}
+    if gone and old and old.verb == "import" and gone <= set(shlex.split(old.command)):
+        return {"format": format_ or old.parameters["format"], "source": old.parameters["source"]}
+    chosen, _, sources, _ = choose(path, format_, options)
+    return {"format": chosen.NAME, "source": fingerprint(sources)}
+
+
+def _is_done(data: Dataset, records: dict[TableRef, JobRecord], overwrite: bool) -> bool:
+    """Say whether every part is there and whole, or refuse where they were made with other parameters."""
+    import orjson
+
+    from curate.jobrecord import refuse_other_parameters
+    from curate.states import IMPORT_FINISHED, missing_parts
 
     if overwrite:
-        (data.private / IMPORT_FINISHED).unlink(missing_ok=True)
-    for ref in (SAMPLES, PROMPTS, VERDICTS, ADVANTAGES):
-        record = JobRecord("import", str(ref), parameters, [], [], command, versions())
-        reconcile(data, record, overwrite=overwrite)
-    return JobRecord("import", str(SAMPLES), parameters, [], [], command, versions())
+        return False
+    for record in records.values():
+        refuse_other_parameters(data, record)
+    finished = data.private / IMPORT_FINISHED
+    if not finished.exists() or orjson.loads(finished.read_bytes())["job"] != records[SAMPLES].hash:
+        return False
+    return not missing_parts(data) and not _broken_parts(data)
+
+
+def _broken_parts(data: Dataset) -> list[Path]:
+    """Return the parts that are no whole Parquet files."""
+    from curate.errors import ContractError
+    from curate.parts import read_footer
+
+    broken = []
+    for path in (data.part(ref, name) for ref in INPUTS for name in data.parts(ref)):
+        try:
+            read_footer(path)
+        except ContractError:
+            broken.append(path)
+    return broken
 
 
 def _import(
     data: Dataset,
-    record: JobRecord,
+    records: dict[TableRef, JobRecord],
     path: list[Path],
     format_: str | None,
     options: Options,
     rows_per_part: int,
     max_bad_share: float,
+    overwrite: bool,
 ) -> None:
     import shutil
     import time
 
+    import orjson
+
     from curate.console import say
-    from curate.importing import load
+    from curate.importing import load, sentences
     from curate.jobrecord import write_durably
-    from curate.stage import Summary, sweep_temporary
     from curate.states import IMPORT_FINISHED
+    from curate.summary import Summary
 
     started = time.monotonic()
-    for ref in (SAMPLES, PROMPTS, VERDICTS, ADVANTAGES):
-        sweep_temporary(data, ref)
     scratch = data.private / "tmp" / "import"
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         loaded = load(path, format_, options, scratch, rows_per_part, path[0].resolve().name)
         _keep_rejects(data, loaded)
-        for line in report_lines(loaded.report):
+        for line in sentences(loaded.report, str(VERDICTS)):
             say(line)
         _refuse_rejects(data, loaded, max_bad_share)
+        _make_room(data, records, overwrite)
         summary = Summary(str(SAMPLES), rejected=loaded.report.n_rejects, rows_in=loaded.report.n_rejects)
-        _write_parts(data, record, loaded, summary)
-        write_durably(data.private / IMPORT_FINISHED, record.hash.encode())
+        parts = _write_parts(data, records, loaded, summary)
+        finished = orjson.dumps({"job": records[SAMPLES].hash, "parts": parts}, option=orjson.OPT_INDENT_2)
+        write_durably(data.private / IMPORT_FINISHED, finished)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     summary.seconds = time.monotonic() - started
     say(summary)
 
 
-def _write_parts(data: Dataset, record: JobRecord, loaded: Loaded, summary: Summary) -> None:
-    """Write every part that is not there yet; samples last, so that a part counts once all its tables do."""
-    from curate.stage import Made, progress
+def _make_room(data: Dataset, records: dict[TableRef, JobRecord], overwrite: bool) -> None:
+    """Store the job records, and take away what the import is about to replace."""
+    from curate.console import say
+    from curate.jobrecord import store
+    from curate.stage import clear_temporary
+    from curate.states import IMPORT_FINISHED
 
-    refs = {"prompts": PROMPTS, "verdicts": VERDICTS, "advantages": ADVANTAGES, "samples": SAMPLES}
-    finished = set(data.parts(SAMPLES))
+    (data.private / IMPORT_FINISHED).unlink(missing_ok=True)
+    for ref, record in records.items():
+        store(data, record, overwrite=overwrite)
+        clear_temporary(data, ref)
+    for path in _broken_parts(data):
+        say(f"{path} is no whole Parquet file: deleted, to be made again")
+        path.unlink()
+
+
+def _write_parts(
+    data: Dataset, records: dict[TableRef, JobRecord], loaded: Loaded, summary: Summary
+) -> dict[str, list[str]]:
+    """Write what is not there yet, and return the names of all parts by table."""
+    from curate.contracts import contract
+    from curate.stage import progress
+
+    schemas = {ref.table: contract(ref.table).loose_schema for ref in INPUTS}
+    parts: dict[str, list[str]] = {}
     with progress(loaded.report.n_samples, "import") as bar:
-        for name, tables in loaded.parts():
-            rows = tables["samples"]
-            if name in finished:
-                summary.parts_done += 1
+        for name, tables in loaded.parts(schemas):
+            n_rows = tables["samples"].num_rows
+            held = {ref: tables[ref.table] for ref in INPUTS if ref.table in tables}
+            missing = {ref: rows for ref, rows in held.items() if not data.part(ref, name).exists()}
+            for ref, rows in missing.items():
+                _write(data, records, ref, name, rows)
+            for ref in held:
+                parts.setdefault(str(ref), []).append(name)
+            if missing:
+                summary.add(n_rows, n_rows, {}, {})
             else:
-                about = {"mixed_policy_groups": _mixed_policy_groups(rows)}
-                for table, ref in refs.items():
-                    if table in tables:
-                        _write(data, record, ref, name, tables[table], about if ref == SAMPLES else {})
-                summary.add(rows.num_rows, Made(rows))
-            bar.update(rows.num_rows)
+                summary.parts_done += 1
+            bar.update(n_rows)
+    return parts
 
 
-def _write(data: Dataset, record: JobRecord, ref: TableRef, name: str, rows: pa.Table, about: dict[str, Any]) -> None:
+def _write(data: Dataset, records: dict[TableRef, JobRecord], ref: TableRef, name: str, rows: pa.Table) -> None:
     from curate.contracts import contract
     from curate.parts import Footer, write_part
+    from curate.stage import temporary_folder
 
-    rules = contract(ref.table)
-    counts = {"rows_in": rows.num_rows, "dropped": {}, "failed": {}}
-    footer = Footer(rules.hash, record.hash, {}, record.versions, {"counts": counts, **about})
-    write_part(data.part(ref, name), rows, rules, footer, data.private / "tmp")
+    rules, record = contract(ref.table), records[ref]
+    inputs = {str(SAMPLES): _samples_id(data, records, name)} if record.inputs else {}
+    about: dict[str, Any] = {"counts": {"rows_in": rows.num_rows, "dropped": {}, "failed": {}}}
+    if ref == SAMPLES:
+        about["mixed_policy_groups"] = _mixed_policy_groups(rows)
+    footer = Footer(rules.hash, record.hash, inputs, record.versions, about)
+    write_part(data.part(ref, name), rows, rules, footer, temporary_folder(data, ref))
+
+
+def _samples_id(data: Dataset, records: dict[TableRef, JobRecord], name: str) -> str:
+    """Return the content id of a samples part that this import wrote, or refuse: another's rows have other verdicts."""
+    from curate.errors import ContractError
+    from curate.parts import read_footer
+
+    footer = read_footer(data.part(SAMPLES, name))
+    if footer.job_hash != records[SAMPLES].hash:
+        raise ContractError(
+            f"{data.part(SAMPLES, name)} was not written by this import, so its rows may not be those of the source: "
+            "delete it, and the same command makes it again"
+        )
+    return footer.content_id
 
 
 def _mixed_policy_groups(samples: pa.Table) -> int:
@@ -173,10 +259,13 @@ def _mixed_policy_groups(samples: pa.Table) -> int:
 
 
 def _keep_rejects(data: Dataset, loaded: Loaded) -> None:
+    """Keep the rejects of this import; those of an earlier one say nothing any more."""
+    target = data.private / "rejects" / "import.jsonl"
     if loaded.report.n_rejects:
-        target = data.private / "rejects" / "import.jsonl"
         target.parent.mkdir(parents=True, exist_ok=True)
         loaded.rejects_path.replace(target)
+    else:
+        target.unlink(missing_ok=True)
 
 
 def _refuse_rejects(data: Dataset, loaded: Loaded, max_bad_share: float) -> None:
@@ -190,47 +279,6 @@ def _refuse_rejects(data: Dataset, loaded: Loaded, max_bad_share: float) -> None
             f"--max-bad-share {max_bad_share:g}; nothing was imported. Each is in {data.private / 'rejects' / 'import.jsonl'} with "
             "file, line and reason: mend them, or raise --max-bad-share."
         )
-
-
-def report_lines(report: Report) -> list[str]:
-    """Return what a user must know of an import before he trusts it, one sentence a line."""
-    groups = report.groups
-    sizes = ", ".join(f"{count:,} of {size}" for size, count in list(groups.sizes.items())[:8])
-    more = ", ..." if len(groups.sizes) > 8 else ""
-    lines = [
-        f"format {report.format} ({report.evidence}); {len(report.files)} file(s)",
-        f"{groups.n_groups:,} groups ({sizes}{more}) of {report.n_prompts:,} prompts, {report.n_samples:,} samples",
-    ]
-    if report.ignored_files:
-        lines.append(
-            f"not read: {', '.join(report.ignored_files[:5])}{' ...' if len(report.ignored_files) > 5 else ''}"
-        )
-    if groups.inferred_from:
-        lines.append(f"{groups.n_inferred:,} groups inferred from {groups.inferred_from}")
-    if groups.n_ambiguous:
-        first = "; ".join(groups.first_ambiguous)
-        lines.append(
-            f"warning: {groups.n_ambiguous:,} inferred groups are a multiple of the common size {groups.common_size}: their "
-            f"prompt probably came more than once in a step ({first})"
-        )
-    elif groups.n_odd:
-        lines.append(f"{groups.n_odd:,} groups do not have the common size {groups.common_size}")
-    lines.append(_outcome_line(report))
-    lines += report.notes
-    lines += [f"rejected {each.file}:{each.line}: {each.reason}" for each in report.first_rejects[:5]]
-    return lines
-
-
-def _outcome_line(report: Report) -> str:
-    if report.outcome_from:
-        return f"outcome from {report.outcome_from}: verdicts/verifier={VARIANT}"
-    if report.reward_range:
-        low, high = report.reward_range
-        return (
-            f"rewards run from {low:g} to {high:g} and nothing says which are correct: outcome is null; "
-            'say it with --correct-when "reward > 0"'
-        )
-    return "the source holds no rewards: run `curate verify`"
 
 
 def _decoder(tokenizer: Path) -> Any:

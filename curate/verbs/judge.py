@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     Rule = Callable[[str, str | None, list[Step]], Judgment]
 
-NOT_ASKED = ("out_of_scope", "truncated", "unparsable")
-
 
 def judge(
     dataset: DatasetDir,
@@ -34,6 +32,7 @@ def judge(
     """Find the first wrong step of each wrong completion: samples, verdicts -> feedback."""
     from curate.console import command, say
     from curate.dataset import Dataset, TableRef, variant_name
+    from curate.jobrecord import DATASET
     from curate.judging import get
     from curate.stage import Stage, run_stage
 
@@ -48,7 +47,7 @@ def judge(
         inputs=[samples, verdicts],
         lookups=[prompts],
         parameters={"rule": rule, "scope": scope},
-        command=command("judge", dataset, rule=rule, scope=scope, verifier=verdicts.variant, as_=as_),
+        command=command("judge", DATASET, rule=rule, scope=scope, verifier=verdicts.variant, as_=as_),
         prepare=lambda: references.update(_references(data)),
         make=lambda name, journal: _judge_part(
             journal, _groups(data, samples, verdicts, name), scope, apply_rule, references
@@ -82,8 +81,8 @@ def _judge_part(
         return contract("feedback").rows({key: [row[key] for row in rows] for key in rows[0]})
 
     rows = journaled(journal, "feedback", groups, judge_group)
-    failed = Counter(error for error in rows["error"].to_pylist() if error and error not in NOT_ASKED)
-    return Made(rows, failed=dict(failed))
+    not_judged = Counter(error for error in rows["error"].to_pylist() if error)
+    return Made(rows, dropped=dict(not_judged))
 
 
 def _groups(data: Dataset, samples: TableRef, verdicts: TableRef, name: str) -> Iterator[list[dict[str, Any]]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from curate.verbs.options import As, DatasetDir, Overwrite
+from curate.verbs.options import As, DatasetDir, MaxFailedShare, Overwrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,12 +27,14 @@ def logprob(
     model: Annotated[Path | None, typer.Option(metavar="PATH", help="Folder of a Hugging Face checkpoint.")] = None,
     from_sampler: Annotated[bool, typer.Option("--from-sampler", help="Use the log-probs stored in samples.")] = False,
     as_: As = None,
+    max_failed_share: MaxFailedShare = 0.01,
     overwrite: Overwrite = False,
 ) -> None:
     """Score how likely each completion is, at the temperature it was sampled at: samples -> likelihoods."""
     from curate.console import command, say
     from curate.dataset import Dataset, TableRef, variant_name
     from curate.errors import ConfigError
+    from curate.jobrecord import DATASET
     from curate.stage import Stage, run_stage
 
     if (model is None) == (not from_sampler):
@@ -46,15 +48,15 @@ def logprob(
             ref=ref,
             inputs=[samples],
             parameters={"from_sampler": True},
-            command=command("logprob", dataset, from_sampler=True, as_=as_),
+            command=command("logprob", DATASET, from_sampler=True, as_=as_),
             make=lambda name, _: _from_sampler(data, samples, name),
         )
     else:
-        stage = _model_stage(data, samples, ref, model, command("logprob", dataset, model=model, as_=as_))
-    summary = run_stage(data, stage, overwrite=overwrite)
+        stage = _model_stage(data, samples, ref, model, command("logprob", DATASET, model=model, as_=as_))
+    summary = run_stage(data, stage, overwrite=overwrite, max_failed_share=max_failed_share)
     say(summary)
     if summary.rows_in and summary.dropped.get("no_logprobs") == summary.rows_in:
-        say(f"no sample has stored log-probs: score them with `curate logprob {dataset} --model PATH`")
+        say(f"no sample has stored log-probs: score them with `{command('logprob', dataset, model='PATH')}`")
 
 
 def default_name(model: Path) -> str:
@@ -63,6 +65,14 @@ def default_name(model: Path) -> str:
 
     name = re.sub(r"[^a-z0-9_.-]+", "-", model.resolve().name.lower()).strip("-.")
     return name if name[:1].isalpha() else f"model-{name}"
+
+
+def checkpoint_files(model: Path) -> dict[str, str]:
+    """Return what tells one checkpoint from another: size and hash of both ends of its weights and its configuration."""
+    from curate.ids import edges_hash
+
+    names = ("*.safetensors", "*.bin", "config.json", "tokenizer*.json")
+    return {path.name: edges_hash(path) for name in names for path in sorted(model.glob(name))}
 
 
 def _from_sampler(data: Dataset, samples: TableRef, name: str) -> Made:
@@ -116,7 +126,7 @@ def _model_stage(data: Dataset, samples: TableRef, ref: TableRef, model: Path, a
         ref=ref,
         inputs=[samples],
         lookups=[TableRef("prompts")],
-        parameters={"model": str(model.resolve())},
+        parameters={"model": model.resolve().name, "files": checkpoint_files(model)},
         command=again,
         prepare=prepare,
         make=make,

@@ -12,6 +12,9 @@ As = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Name of th
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace the variant; the old one goes to .curate/replaced.")
 ]
+MaxFailedShare = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of failed rows above which the command ends with exit code 1.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 VerifierVariant = Annotated[str | None, typer.Option("--verifier", metavar="NAME", help="Variant of verdicts to read.")]
 ScorerVariant = Annotated[str | None, typer.Option("--scorer", metavar="NAME", help="Variant of likelihoods to read.")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -33,6 +33,10 @@ def reweight(
     scorer: ScorerVariant = None,
     judge: JudgeVariant = None,
     as_: As = None,
+    unparsable: Annotated[
+        Literal["zero", "null"],
+        typer.Option(help="zero: no answer is a wrong answer; null: it is not judged, and dropped."),
+    ] = "zero",
     allow_mixed_policy: Annotated[
         bool, typer.Option("--allow-mixed-policy", help="Rank likelihoods inside groups sampled by several policies.")
     ] = False,
@@ -43,8 +47,9 @@ def reweight(
     from curate.console import command, say
     from curate.dataset import VARIANT_KEYS, Dataset, TableRef, variant_name
     from curate.job import split_setting
+    from curate.jobrecord import DATASET
     from curate.reweighting import build
-    from curate.stage import run_stage
+    from curate.stage import Stage, run_stage
     from curate.verbs.figures import print_figures, stored_statistics
 
     settings = dict(split_setting(setting) for setting in set_ or [])
@@ -57,14 +62,22 @@ def reweight(
     extras = _extras(data, inputs, chosen)
     again = command(
         "reweight",
-        dataset,
+        DATASET,
         recipe=recipe,
         set_=set_,
         **{VARIANT_KEYS[ref.table]: ref.variant for ref in inputs if ref.variant},
         as_=as_,
+        unparsable=None if unparsable == "zero" else unparsable,
         allow_mixed_policy=allow_mixed_policy,
     )
-    stage = _stage(data, made, TableRef("advantages", variant_name(as_ or recipe)), inputs, extras, again)
+    stage = Stage(
+        verb="reweight",
+        ref=TableRef("advantages", variant_name(as_ or recipe)),
+        inputs=inputs,
+        parameters={"recipe": made.name, **made.parameters, "unparsable": unparsable},
+        command=again,
+        make=lambda name, _: make_part(data, made, inputs, extras, name, unparsable),
+    )
     if dry_run:
         _dry_run(data, stage)
         return
@@ -118,22 +131,9 @@ def _refuse_mixed_policy(data: Dataset, recipe: Recipe) -> None:
         )
 
 
-def _stage(
-    data: Dataset, recipe: Recipe, ref: TableRef, inputs: list[TableRef], extras: list[TableRef], again: str
-) -> Stage:
-    from curate.stage import Stage
-
-    return Stage(
-        verb="reweight",
-        ref=ref,
-        inputs=inputs,
-        parameters={"recipe": recipe.name, **recipe.parameters},
-        command=again,
-        make=lambda name, _: make_part(data, recipe, inputs, extras, name),
-    )
-
-
-def make_part(data: Dataset, recipe: Recipe, inputs: list[TableRef], extras: list[TableRef], name: str) -> Made:
+def make_part(
+    data: Dataset, recipe: Recipe, inputs: list[TableRef], extras: list[TableRef], name: str, unparsable: str
+) -> Made:
     """Re-weight one part; the footer gets recipe, parameters, source and the part's diagnostics."""
     import polars as pl
 
@@ -141,7 +141,9 @@ def make_part(data: Dataset, recipe: Recipe, inputs: list[TableRef], extras: lis
     from curate.reweighting import apply, diagnose
     from curate.stage import Made
 
-    frame = _join(data, inputs, [ref for ref in extras if data.part(ref, name).exists()], name)
+    frame = _zip(data, [*inputs, *(ref for ref in extras if data.part(ref, name).exists())], name)
+    if unparsable == "null":
+        frame = frame.with_columns(reward=pl.when(pl.col("outcome") != "unparsable").then("reward"))
     weighted = apply(frame, recipe)
     columns = [c for c in contract("advantages").schema.names if c in weighted.columns]
     rows = weighted.select(columns).to_arrow(compat_level=pl.CompatLevel.oldest())
@@ -156,17 +158,15 @@ def make_part(data: Dataset, recipe: Recipe, inputs: list[TableRef], extras: lis
     return Made(contract("advantages").rows({c: rows[c] for c in columns}), dropped=dropped, about=about)
 
 
-def _join(data: Dataset, inputs: list[TableRef], extras: list[TableRef], name: str) -> pl.DataFrame:
-    """Zip the columns of one part of every table; parts written here hold the same samples in the same order."""
-    from curate.stage import read_frame
+def _zip(data: Dataset, refs: list[TableRef], name: str) -> pl.DataFrame:
+    """Put the columns of one part of every table side by side; every part holds the same samples in the same order."""
+    from curate.stage import read_frame, refuse_other_keys
 
-    frame = read_frame(data, inputs[0], name, KEY)
-    for ref in [*inputs[1:], *extras]:
+    frame = read_frame(data, refs[0], name, KEY)
+    for ref in refs[1:]:
         other = read_frame(data, ref, name, [*KEY, *COLUMNS[ref.table]])
-        if all(frame[key].equals(other[key]) for key in KEY):
-            frame = frame.with_columns(other.get_columns()[len(KEY) :])
-        else:
-            frame = frame.join(other, on=KEY, how="left", maintain_order="left", validate="1:1")
+        refuse_other_keys(all(frame[key].equals(other[key]) for key in KEY), f"{ref}/{name}")
+        frame = frame.with_columns(other.get_columns()[len(KEY) :])
     return frame
 
 
@@ -174,14 +174,17 @@ def _dry_run(data: Dataset, stage: Stage) -> None:
     """Make every part whose inputs are there, show the diagnostics, keep nothing."""
     from curate.console import say
     from curate.reweighting import merge
-    from curate.stage import progress
+    from curate.stage import progress, refuse_stale
     from curate.verbs.figures import print_figures
 
-    names = [n for n in data.parts(stage.inputs[0]) if all(data.part(ref, n).exists() for ref in stage.inputs)]
+    refuse_stale(data, stage.inputs)
+    everything = data.parts(stage.inputs[0])
+    names = [n for n in everything if all(data.part(ref, n).exists() for ref in stage.inputs)]
     diagnostics = []
     with progress(len(names), "reweight --dry-run") as bar:
         for name in names:
             diagnostics.append(stage.make(name, data.private).about["diagnostics"])
             bar.update()
-    say(f"dry run of {stage.ref}: {len(names)} part(s) read, nothing written")
+    waiting = f", {len(everything) - len(names)} wait for an input" if len(names) < len(everything) else ""
+    say(f"dry run of {stage.ref}: {len(names)} part(s) read{waiting}, nothing written")
     print_figures(str(stage.ref), merge(diagnostics))

@@ -25,6 +25,8 @@ def sql(
     json: Json = False,
 ) -> None:
     """Query the tables of a dataset with DuckDB; every table is a view, a variant's name a column of it."""
+    import shlex
+
     from curate.console import say
     from curate.dataset import Dataset
     from curate.query import connect, run_query, write_database
@@ -32,7 +34,7 @@ def sql(
     data = Dataset(dataset)
     if db is not None:
         write_database(data, db)
-        say(f"wrote {db}: open it with `duckdb {db}`")
+        say(f"wrote {db}: open it with `duckdb {shlex.quote(str(db))}`")
         if query is None:
             return
     connection = connect(data)
@@ -55,13 +57,11 @@ def _print(result: duckdb.DuckDBPyRelation | None, json: bool) -> None:
 
 
 def _print_json(result: duckdb.DuckDBPyRelation) -> None:
-    """Print one JSON object a line; ids of 64 bits are strings, as readers of JSON round large numbers."""
-    import orjson
+    """Print one JSON object a line."""
+    from curate.console import print_json_lines
 
     names = result.columns
-    for row in result.iter_rows():
-        record = {n: str(v) if n == "group_id" else v for n, v in zip(names, row, strict=True)}
-        sys.stdout.write(orjson.dumps(record, default=str).decode() + "\n")
+    print_json_lines(dict(zip(names, row, strict=True)) for row in result.iter_rows())
 
 
 def _shell(connection: duckdb.DuckDBPyConnection, data: Dataset) -> None:

@@ -9,7 +9,7 @@ def status(dataset: DatasetDir, json: Json = False) -> None:
     """Show the parts of every table and variant: done, pending, waiting, stale; and what to run."""
     from curate.console import print_json, print_table, say
     from curate.dataset import Dataset
-    from curate.states import unfinished_import
+    from curate.states import import_command, missing_parts, unfinished_import
 
     data = Dataset(dataset)
     records = data.status()
@@ -20,6 +20,8 @@ def status(dataset: DatasetDir, json: Json = False) -> None:
     print_table(columns, [[record[column] for column in columns] for record in records], title=str(dataset))
     if command := unfinished_import(data):
         say(f"the import was stopped before its last part: run `{command}` again, it goes on from there.")
+    for part in missing_parts(data):
+        say(f"{part} was imported and is missing: run `{import_command(data)}` to make it again.")
     for record in records:
         if record["stale"]:
             say(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate.verbs.options import As, DatasetDir, Overwrite
+from curate.verbs.options import As, DatasetDir, MaxFailedShare, Overwrite
 
 if TYPE_CHECKING:
     from curate.dataset import Dataset, TableRef
@@ -19,11 +19,13 @@ def verify(
     dataset: DatasetDir,
     verifier: Annotated[str, typer.Option(metavar="NAME", help="exact, numeric or gsm8k.")],
     as_: As = None,
+    max_failed_share: MaxFailedShare = 0.01,
     overwrite: Overwrite = False,
 ) -> None:
     """Judge every completion against its prompt's answer: samples -> verdicts."""
     from curate.console import command, say
     from curate.dataset import Dataset, TableRef, variant_name
+    from curate.jobrecord import DATASET
     from curate.stage import Stage, run_stage
     from curate.verifying import get
 
@@ -38,11 +40,11 @@ def verify(
         inputs=[samples],
         lookups=[prompts],
         parameters={"verifier": verifier},
-        command=command("verify", dataset, verifier=verifier, as_=as_),
+        command=command("verify", DATASET, verifier=verifier, as_=as_),
         prepare=lambda: answers.update(_answers(data)),
         make=lambda name, _: _verify_part(data, samples, name, judge, answers),
     )
-    summary = run_stage(data, stage, overwrite=overwrite)
+    summary = run_stage(data, stage, overwrite=overwrite, max_failed_share=max_failed_share)
     say(summary)
 
 

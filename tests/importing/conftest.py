@@ -18,6 +18,8 @@ from curate.contracts import contract, violations
 from curate.importing import Options, load, parse_map
 from importing_case import Bring, Imported
 
+IMPORTED = ("prompts", "samples", "verdicts", "advantages")
+
 
 @pytest.fixture
 def bring(tmp_path: Path) -> Bring:
@@ -35,7 +37,7 @@ def bring(tmp_path: Path) -> Bring:
         options = Options(parse_map(map), correct_when, decode)
         loaded = load(list(paths), format, options, tmp_path / "spill", rows_per_part, source)
         names, tables = [], []
-        for name, part in loaded.parts():
+        for name, part in loaded.parts({table: contract(table).loose_schema for table in IMPORTED}):
             names.append(name)
             tables.append(part)
             for table, rows in part.items():

@@ -62,6 +62,8 @@ def test_values_are_read_as_the_field_means_them(field: str, value: Any, expecte
         ("completion", 7, "is a number, not text"),
         ("completion", [{"role": "assistant", "content": None}], "is null, not text"),
         ("completion", [{"role": "assistant"}, {"role": "tool"}], "is a conversation of 2 messages"),
+        ("completion", ["a", "b"], "is a list, not text"),
+        ("completion", [], "is a list, not text"),
         ("prompt", [], "not of messages"),
         ("prompt", ["hi"], "not of messages"),
         ("completion_ids", [1, -1], "outside 0..2147483647: no token ids"),

@@ -65,11 +65,23 @@ def test_coverage_of_numbered_files(numbers: list[int], expected: str) -> None:
 def test_a_fingerprint_changes_with_the_edges_and_the_size(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"a" * (3 << 20))
-    before = fingerprint([path])
-    assert before[0]["name"] == "a.jsonl"
-    assert before[0]["size"] == 3 << 20
-    assert fingerprint([path]) == before
+    before = fingerprint(find([path]))
+    assert list(before) == ["a.jsonl"]
+    assert before["a.jsonl"].startswith("3145728 ")
+    assert fingerprint(find([path])) == before
     path.write_bytes(b"a" * (3 << 20) + b"b")
-    longer = fingerprint([path])
+    longer = fingerprint(find([path]))
     path.write_bytes(b"a" * ((3 << 20) - 1) + b"b")
-    assert len({str(before), str(longer), str(fingerprint([path]))}) == 3
+    assert len({str(before), str(longer), str(fingerprint(find([path])))}) == 3
+
+
+def test_datasets_inside_a_folder_are_not_searched(tmp_path: Path) -> None:
+    _touch(tmp_path, "1.jsonl", "runs/2.jsonl")
+    _touch(tmp_path / "runs/x", "samples/part-00000.parquet", "train.parquet", ".curate/import.finished")
+    assert [source.name for source in find([tmp_path])] == ["1.jsonl", "runs/2.jsonl"]
+
+
+def test_a_dataset_that_the_user_names_is_searched_beside_its_tables(tmp_path: Path) -> None:
+    _touch(tmp_path, "1.jsonl", "samples/part-00000.parquet", ".curate/import.finished")
+    assert [source.name for source in find([tmp_path])] == ["1.jsonl"]
+    assert [source.name for source in find([tmp_path / "samples"])] == ["part-00000.parquet"]

@@ -71,6 +71,19 @@ def test_ragged_and_bad_lists_are_rejects(bring: Bring, jsonl: Callable[..., Pat
     ]
 
 
+@pytest.mark.parametrize("one", [["a", "b"], [[{"role": "assistant", "content": "a"}]]])
+def test_a_list_of_completions_mapped_as_one_says_how_to_map_it(
+    bring: Bring, jsonl: Callable[..., Path], one: list[Any]
+) -> None:
+    got = bring(jsonl("a.jsonl", [{"prompt": "q", "g": one, "prompt_ids": [1]}]), map=["completion=g"])
+    assert got.reasons() == [("a.jsonl", 1, "completion holds a list: map it as completion=g[]")]
+
+
+def test_a_list_of_token_ids_mapped_as_one_says_how_to_map_it(bring: Bring, jsonl: Callable[..., Path]) -> None:
+    got = bring(jsonl("a.jsonl", [{"prompt": "q", "completion_ids": [[1], [2]]}]))
+    assert got.reasons() == [("a.jsonl", 1, "completion_ids holds a list: map it as completion_ids=completion_ids[]")]
+
+
 def test_a_generation_server_file_of_verl_reads_with_a_map(bring: Bring, parquet: Callable[..., Path]) -> None:
     columns = {
         "data_source": ["gsm8k"],

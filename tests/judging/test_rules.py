@@ -71,7 +71,7 @@ def test_no_judgment_says_why(name: str, reference: str | None, completion: str,
 
 
 def test_unknown_name_lists_the_known_ones_and_a_guess() -> None:
-    with pytest.raises(ConfigError, match=r"'arithmetics'; did you mean 'arithmetic'\? \(known: arithmetic, ref"):
+    with pytest.raises(ConfigError, match=r"'arithmetics' \(did you mean 'arithmetic'\?\); known: arithmetic, ref"):
         get("arithmetics")
 
 
