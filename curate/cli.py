@@ -92,7 +92,7 @@ def refuse_other_bytes(values: Iterable[object]) -> None:
             if isinstance(each, str | Path) and any("\ud800" <= letter <= "\udfff" for letter in str(each)):
                 shown = os.fsencode(each).decode(errors="backslashreplace")
                 what = "path" if os.sep in shown or isinstance(each, Path) else "argument"
-                raise ConfigError(f"{what} {shown!r} is not valid UTF-8: rename it, or run in another folder")
+                raise ConfigError(f"{what} {shown} is not valid UTF-8: rename it, or run in another folder")
 
 
 for _name, _verb in VERBS.items():

@@ -38,7 +38,8 @@ FROM (SELECT group_id, lag(group_id) OVER () AS previous_group FROM advantages)
 WHERE group_id IS DISTINCT FROM previous_group
 GROUP BY group_id HAVING count(*) > 1;
 
-CREATE VIEW violation_of_one_group_size AS
+CREATE VIEW violation_of_one_group_size_and_n_correct AS
 SELECT group_id FROM advantages GROUP BY group_id
 HAVING min(group_size) <> max(group_size)
+    OR min(coalesce(n_correct, -1)) <> max(coalesce(n_correct, -1))
     OR max(group_size) <> count(*) FILTER (drop_reason IS NULL OR drop_reason NOT IN ('unjudged', 'no_likelihood', 'no_rts'));

@@ -7,7 +7,7 @@ CREATE TABLE feedback (
     rts DOUBLE CHECK (isfinite(rts) AND rts >= 0 AND rts <= 1),
     cluster INTEGER CHECK (cluster >= 0),
     diversity DOUBLE CHECK (isfinite(diversity) AND diversity >= 0 AND diversity < 1),
-    judge_scores MAP(VARCHAR, DOUBLE),
+    judge_scores MAP(VARCHAR, DOUBLE) CHECK (isfinite(list_min(map_values(judge_scores))) AND isfinite(list_max(map_values(judge_scores)))),
     votes INTEGER[] CHECK (list_min(votes) >= 1),
     reply VARCHAR,
     prompt_hash VARCHAR,
@@ -19,6 +19,7 @@ CREATE TABLE feedback (
     CHECK (error IS NULL OR rts IS NULL),
     CHECK (error IS NULL OR n_steps IS NULL),
     CHECK (len(step_offsets) = n_steps),
+    CHECK (list_max(votes) <= n_steps),
     CHECK ((cluster IS NULL) = (diversity IS NULL))
 );
 COMMENT ON TABLE feedback IS 'A judge''s reading of each sample: the first wrong step, the strategy cluster, scores. Grain: sample.';
@@ -29,8 +30,8 @@ COMMENT ON COLUMN feedback.first_error_step IS 'first wrong step e, 1-based, 1..
 COMMENT ON COLUMN feedback.rts IS 'reasoning trajectory score (e - 1) / S, in [0, 1); null = no error found or no judgment';
 COMMENT ON COLUMN feedback.cluster IS 'strategy cluster of the sample inside its group, from 0; null = not clustered';
 COMMENT ON COLUMN feedback.diversity IS 'share of the group outside the sample''s cluster, in [0, 1); null = not clustered';
-COMMENT ON COLUMN feedback.judge_scores IS 'further scores by name, scale as the judge''s prompt states; null = none asked';
-COMMENT ON COLUMN feedback.votes IS 'first wrong step of every judgment when several were asked, shape (votes,), null element = none found; null = one judgment';
+COMMENT ON COLUMN feedback.judge_scores IS 'further scores by name, finite, scale as the judge''s prompt states; null = none asked';
+COMMENT ON COLUMN feedback.votes IS 'first wrong step of every judgment when several were asked, 1..S, shape (votes,), null element = none found; null = one judgment';
 COMMENT ON COLUMN feedback.reply IS 'raw reply of the judge; null = a rule judged, or nothing came back';
 COMMENT ON COLUMN feedback.prompt_hash IS 'hash of the judge prompt''s text; null = a rule judged';
 COMMENT ON COLUMN feedback.step_offsets IS 'character offset in completion where each step starts, shape (S,); null = not split';
@@ -46,3 +47,7 @@ SELECT group_id
 FROM (SELECT group_id, lag(group_id) OVER () AS previous_group FROM feedback)
 WHERE group_id IS DISTINCT FROM previous_group
 GROUP BY group_id HAVING count(*) > 1;
+
+CREATE VIEW violation_of_one_diversity_per_cluster AS
+SELECT group_id, cluster FROM feedback WHERE cluster IS NOT NULL GROUP BY group_id, cluster
+HAVING max(diversity) - min(diversity) > 1e-9;

@@ -9,7 +9,9 @@ CREATE TABLE likelihoods (
     answer_mean_logprob DOUBLE CHECK (isfinite(answer_mean_logprob) AND answer_mean_logprob <= 0),
     likelihood_rank DOUBLE CHECK (isfinite(likelihood_rank) AND likelihood_rank >= 1),
     logprob_semantics VARCHAR CHECK (logprob_semantics IN ('raw', 'processed')),
+    CHECK (n_tokens <= len(logprobs)),
     CHECK ((sum_logprob IS NULL) = (mean_logprob IS NULL)),
+    CHECK (abs(sum_logprob - mean_logprob * n_tokens) <= 1e-6 * greatest(1, abs(sum_logprob))),
     CHECK ((mean_logprob IS NULL) = (likelihood_rank IS NULL))
 );
 COMMENT ON TABLE likelihoods IS 'Log-probs of each completion under one scorer, and its rank in the group. Grain: sample.';
@@ -17,7 +19,7 @@ COMMENT ON COLUMN likelihoods.group_id IS 'key: 8 bytes of BLAKE2b over what def
 COMMENT ON COLUMN likelihoods.sample_index IS 'key: place of the sample in its group, from 0; ascending inside a part';
 COMMENT ON COLUMN likelihoods.n_tokens IS 'completion tokens that count (loss_mask true), >= 0; null = not scored';
 COMMENT ON COLUMN likelihoods.logprobs IS 'natural log-probs of the completion tokens under the scorer, nats <= 0, shape (T,); null = not scored, or kept in samples (scorer from the sampler)';
-COMMENT ON COLUMN likelihoods.sum_logprob IS 'sum of the log-probs over the counted tokens, nats; samples of a group with the same completion share their mean; null = not scored';
+COMMENT ON COLUMN likelihoods.sum_logprob IS 'sum of the log-probs over the counted tokens, nats; samples of a group with the same completion and n_tokens share their mean; null = not scored';
 COMMENT ON COLUMN likelihoods.mean_logprob IS 'mean of the log-probs over the counted tokens, nats a token; shared like sum_logprob; null = not scored';
 COMMENT ON COLUMN likelihoods.answer_mean_logprob IS 'mean log-prob over the tokens of the final answer, nats a token; null = not scored';
 COMMENT ON COLUMN likelihoods.likelihood_rank IS 'rank in the group by mean_logprob, 1 = most likely, ties share the average rank; for people: recipes rank again; null = not scored';
@@ -33,3 +35,6 @@ SELECT group_id
 FROM (SELECT group_id, lag(group_id) OVER () AS previous_group FROM likelihoods)
 WHERE group_id IS DISTINCT FROM previous_group
 GROUP BY group_id HAVING count(*) > 1;
+
+CREATE VIEW violation_of_rank_within_group AS
+SELECT group_id FROM likelihoods GROUP BY group_id HAVING max(likelihood_rank) > count(likelihood_rank);

@@ -16,8 +16,8 @@ CREATE TABLE samples (
     token_exact BOOLEAN NOT NULL,
     logprob_semantics VARCHAR CHECK (logprob_semantics IN ('raw', 'processed')),
     hinted BOOLEAN NOT NULL,
-    topk_ids INTEGER[][] CHECK (list_count(topk_ids) = len(topk_ids)),
-    topk_logprobs FLOAT[][] CHECK (list_count(topk_logprobs) = len(topk_logprobs)),
+    topk_ids INTEGER[][] CHECK (list_count(topk_ids) = len(topk_ids)) CHECK (list_count(flatten(topk_ids)) = len(flatten(topk_ids))) CHECK (list_min(flatten(topk_ids)) >= 0),
+    topk_logprobs FLOAT[][] CHECK (list_count(topk_logprobs) = len(topk_logprobs)) CHECK (list_count(flatten(topk_logprobs)) = len(flatten(topk_logprobs))) CHECK (list_max(flatten(topk_logprobs)) <= 0) CHECK (isfinite(list_min(flatten(topk_logprobs)))),
     n_initial INTEGER CHECK (n_initial >= 1),
     stopping_rule VARCHAR,
     CHECK (completion IS NOT NULL OR completion_ids IS NOT NULL),
@@ -46,7 +46,7 @@ COMMENT ON COLUMN samples.token_exact IS 'true = completion_ids are the ids that
 COMMENT ON COLUMN samples.logprob_semantics IS 'raw = before temperature and truncation of the support, processed = of the distribution sampled from; null = unknown';
 COMMENT ON COLUMN samples.hinted IS 'true = sampled with the answer shown; such rows never train with the hint';
 COMMENT ON COLUMN samples.topk_ids IS 'ids of the k likeliest tokens at each position, shape (T, k); null = not recorded';
-COMMENT ON COLUMN samples.topk_logprobs IS 'natural log-probs of topk_ids, nats, shape (T, k); null = not recorded';
+COMMENT ON COLUMN samples.topk_logprobs IS 'natural log-probs of topk_ids, nats <= 0, shape (T, k); null = not recorded';
 COMMENT ON COLUMN samples.n_initial IS 'samples drawn before a stopping rule looked at the group; pass rates use only these; null = no stopping rule';
 COMMENT ON COLUMN samples.stopping_rule IS 'rule that decided how many samples to draw; null = a fixed number';
 
@@ -63,3 +63,7 @@ GROUP BY group_id HAVING count(*) > 1;
 
 CREATE VIEW violation_of_one_prompt_per_group AS
 SELECT group_id FROM samples GROUP BY group_id HAVING min(prompt_id) <> max(prompt_id);
+
+CREATE VIEW violation_of_one_logprob_per_topk_id AS
+SELECT group_id, sample_index FROM samples
+WHERE list_transform(topk_ids, lambda ids: len(ids)) <> list_transform(topk_logprobs, lambda logprobs: len(logprobs));

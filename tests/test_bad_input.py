@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,6 +167,51 @@ def test_a_truncated_part(judged: Dataset) -> None:
     refused(curate("sql", judged.root, "SELECT count(*) FROM samples"), 1, "part-00000.parquet", "curate check")
 
 
+@pytest.mark.parametrize("part", ["part-00000.parquet", "part-00001.parquet"])
+@pytest.mark.parametrize("is_garbled", [True, False])
+def test_a_part_that_only_looks_whole(tmp_path: Path, part: str, is_garbled: bool) -> None:
+    data = small_dataset(tmp_path / "my data")
+    path = data.part(SAMPLES, part)
+    if is_garbled:
+        garble_pages(path)
+    else:
+        pq.write_table(pa.table({"x": [1, 2]}), path)
+    refused(curate("check", data.root), 1, "1 problem(s)", part)
+    checked = curate("check", data.root, "--json")
+    refused(checked, 1, part)
+    assert len(json.loads(checked.stdout)["problems"]) == 1
+    for arguments in (["1000"], ["1000", "--json"]):
+        result = curate("show", data.root, *arguments)
+        refused(result, 1, "samples cannot be read", f"`curate check '{data.root}'` names every broken part")
+    refused(curate("sql", data.root, "SELECT sum(group_id) FROM samples"), 2, "Tables of")
+
+
+def garble_pages(path: Path) -> None:
+    """Change every byte of the first row group's pages; the footer stays whole."""
+    bytes_, metadata = bytearray(path.read_bytes()), pq.read_metadata(path)
+    for number in range(metadata.num_columns):
+        column = metadata.row_group(0).column(number)
+        start = column.dictionary_page_offset or column.data_page_offset
+        for place in range(start, start + column.total_compressed_size):
+            bytes_[place] ^= 0x5A
+    path.write_bytes(bytes_)
+
+
+def test_a_group_that_is_not_there_says_how_to_find_one(tmp_path: Path) -> None:
+    data = small_dataset(tmp_path / "my data")
+    listing = f"`curate sql '{data.root}' 'SELECT DISTINCT group_id, prompt_id FROM samples LIMIT 10'`"
+    refused(curate("show", data.root, "5"), 2, "has no group '5'", listing)
+
+
+def test_show_without_a_table_says_what_makes_it(tmp_path: Path) -> None:
+    data = small_dataset(tmp_path)
+    shutil.rmtree(tmp_path / "prompts")
+    refused(curate("show", data.root, "1000"), 2, "has no prompts", "curate import")
+    (tmp_path / "prompts").mkdir()
+    shutil.rmtree(tmp_path / "samples")
+    refused(curate("show", data.root, "1000"), 2, "has no samples", "curate import")
+
+
 def test_unknown_names_are_listed_with_a_guess(judged: Dataset) -> None:
     refused(
         curate("reweight", judged.root, "--recipe", "unlikly_grpo"), 2, "no recipe 'unlikly_grpo'", "'unlikely_grpo'"
@@ -247,6 +293,10 @@ def test_a_job_s_later_section_is_checked_before_anything_runs(tmp_path: Path) -
     job = f"[dataset]\npath = '{tmp_path}/data'\n[import]\npath = '{source}'\n[verify]\nverifier = 'exact'\nspeed = 9\n"
     (tmp_path / "job.toml").write_text(job)
     refused(curate("run", tmp_path / "job.toml"), 2, "unknown key speed")
+    assert not (tmp_path / "data").exists()
+    job = job.replace("speed = 9", "[reweight]\nrecipe = 'grpo'\nepss = 1")
+    (tmp_path / "job.toml").write_text(job)
+    refused(curate("run", tmp_path / "job.toml"), 2, "[reweight]: grpo has no parameter 'epss'")
     assert not (tmp_path / "data").exists()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from curate.console import clean, command, print_table
+from curate.console import clean, command, jsonable, print_table
 
 
 def test_a_command_is_quoted_for_the_shell() -> None:
@@ -27,3 +27,15 @@ def test_markup_in_cells_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[bold]x[/bold]" in shown
     assert "[/]" in shown
     assert "1,234,567" in shown
+
+
+def test_json_keeps_what_readers_would_round() -> None:
+    value = {"group_id": 7, "n": 2**53, "big": -(2**53) - 1, "huge": [2**70], 3: {"group_id": None}, "yes": True}
+    assert jsonable(value) == {
+        "group_id": "7",
+        "n": 9007199254740992,
+        "big": "-9007199254740993",
+        "huge": ["1180591620717411303424"],
+        "3": {"group_id": None},
+        "yes": True,
+    }

@@ -60,6 +60,7 @@ GOOD: dict[str, Row] = {
         "rts": 0.6,
         "cluster": 0,
         "diversity": 0.5,
+        "judge_scores": {"rigour": 0.5, "clarity": None},
         "votes": [4, None],
         "step_offsets": [0, 3, 6, 9, 12],
     },
@@ -94,6 +95,7 @@ ORDER = [
     ("ascending_sample_index", [{}, {}]),
     ("contiguous_groups", [{}, {"group_id": 8}, {"sample_index": 1}]),
 ]
+UNSCORED: Row = dict.fromkeys(("n_tokens", "logprobs", "sum_logprob", "mean_logprob", "likelihood_rank"))
 # table -> (a piece of the rule's text, the changes that break it, row by row)
 BREAKS: dict[str, list[tuple[str, list[Row]]]] = {
     "prompts": [
@@ -120,6 +122,13 @@ BREAKS: dict[str, list[tuple[str, list[Row]]]] = {
         ("logprob_semantics IN", [{"logprob_semantics": "other"}]),
         ("list_count(topk_ids)", [{"topk_ids": [[1], None]}]),
         ("list_count(topk_logprobs)", [{"topk_logprobs": [[-1.0], None]}]),
+        ("list_count(flatten(topk_ids))", [{"topk_ids": [[5], [None]]}]),
+        ("list_min(flatten(topk_ids))", [{"topk_ids": [[5], [-5]]}]),
+        ("list_count(flatten(topk_logprobs))", [{"topk_logprobs": [[None], [-1.0]]}]),
+        ("list_max(flatten(topk_logprobs))", [{"topk_logprobs": [[-1.0], [0.5]]}]),
+        ("list_max(flatten(topk_logprobs))", [{"topk_logprobs": [[NAN], [-1.0]]}]),
+        ("isfinite(list_min(flatten(topk_logprobs)))", [{"topk_logprobs": [[-1.0], [-INF]]}]),
+        ("one_logprob_per_topk_id", [{"topk_ids": [[5], [6, 7]], "topk_logprobs": [[-1.0, -2.0], [-1.0]]}]),
         ("n_initial >= 1", [{"n_initial": 0}]),
         (
             "(completion IS NOT NULL) OR",
@@ -153,6 +162,18 @@ BREAKS: dict[str, list[tuple[str, list[Row]]]] = {
         ("isfinite(answer_mean_logprob)", [{"answer_mean_logprob": -INF}]),
         ("isfinite(likelihood_rank)", [{"likelihood_rank": 0.0}]),
         ("logprob_semantics IN", [{"logprob_semantics": "other"}]),
+        ("(n_tokens <= len(logprobs))", [{"n_tokens": 3}]),
+        ("abs(", [{"mean_logprob": -0.26}]),
+        ("rank_within_group", [{"likelihood_rank": 1.5}]),
+        (
+            "rank_within_group",
+            [
+                {},
+                {"sample_index": 1, "likelihood_rank": 2.0},
+                {"sample_index": 2, **UNSCORED},
+                {"sample_index": 3, "likelihood_rank": 4.0},
+            ],
+        ),
         ("((sum_logprob IS NULL) = (mean_logprob IS NULL))", [{"sum_logprob": None}]),
         ("((mean_logprob IS NULL) = (likelihood_rank IS NULL))", [{"likelihood_rank": None}]),
         *ORDER,
@@ -165,6 +186,10 @@ BREAKS: dict[str, list[tuple[str, list[Row]]]] = {
         ("cluster >= 0", [{"cluster": -1}]),
         ("isfinite(diversity)", [{"diversity": 1.0}]),
         ("list_min(votes)", [{"votes": [0]}]),
+        ("list_max(map_values(judge_scores))", [{"judge_scores": {"rigour": 0.5, "clarity": NAN}}]),
+        ("list_min(map_values(judge_scores))", [{"judge_scores": {"rigour": 0.5, "clarity": -INF}}]),
+        ("list_max(votes) <= n_steps", [{"votes": [6, None]}]),
+        ("one_diversity_per_cluster", [{}, {"sample_index": 1, "diversity": 0.25}]),
         ("list_count(step_offsets)", [{"step_offsets": [0, 1, 2, 3, None]}]),
         ("list_min(step_offsets)", [{"step_offsets": [-1, 1, 2, 3, 4]}]),
         ("(first_error_step <= n_steps)", [{"first_error_step": 6, "rts": 1.0}]),
@@ -200,7 +225,9 @@ BREAKS: dict[str, list[tuple[str, list[Row]]]] = {
         ("((advantage IS NULL) = (drop_reason IS NOT NULL))", [{"drop_reason": "all_wrong"}]),
         ("(reward IS NOT NULL) OR", [{"reward": None}]),
         ("(token_advantages IS NULL) OR", [{"advantage": None, "weight": None, "drop_reason": "gated"}]),
-        ("one_group_size", [{"group_size": 2}]),
+        ("one_group_size_and_n_correct", [{"group_size": 2}]),
+        ("one_group_size_and_n_correct", [{"group_size": 2}, {"sample_index": 1, "group_size": 2, "n_correct": 2}]),
+        ("one_group_size_and_n_correct", [{"group_size": 2}, {"sample_index": 1, "group_size": 2, "n_correct": None}]),
         *ORDER,
     ],
     "pairs": [

@@ -165,5 +165,5 @@ def test_a_killed_run_goes_on_to_the_same_rows(
     assert found.keys() == unbroken.keys()
     for table, frame in unbroken.items():
         assert found[table].equals(frame), table
-    assert list((data.private / "tmp").rglob("*")) == []
+    assert [p for p in (data.private / "tmp").rglob("*") if p.is_file()] == []
     assert list((data.private / "journal").rglob("*.arrows")) == []

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from curate.cli import app
+from curate.console import command
 from curate.dataset import Dataset
 from curate.query import connect
 from stored import SAMPLES, VERDICTS, small_dataset, write_rows
@@ -73,6 +74,55 @@ def test_a_database_of_views_opens_in_plain_duckdb(data: Dataset, tmp_path: Path
 def test_json_has_ids_as_text(data: Dataset) -> None:
     result = run("sql", str(data.root), "SELECT group_id, sample_index FROM samples ORDER BY ALL LIMIT 1", "--json")
     assert json.loads(result.stdout) == {"group_id": "1000", "sample_index": 0}
+
+
+@pytest.mark.parametrize(
+    ("select", "value"),
+    [
+        ("histogram(sample_index)", {"0": 4, "1": 4, "2": 4, "3": 4}),
+        ("sum(9223372036854775807::HUGEINT)", "147573952589676412912"),
+        ("9007199254740993", "9007199254740993"),
+        ("9007199254740992", 9007199254740992),
+        ("{'id': [-9007199254740993]}", {"id": ["-9007199254740993"]}),
+        ("NULL::BIGINT", None),
+        ("TIMESTAMPTZ '2020-01-01 00:00:00+00' = now()", False),
+    ],
+)
+def test_json_of_any_value(data: Dataset, select: str, value: object) -> None:
+    result = run("sql", str(data.root), f"SELECT {select} AS x FROM samples GROUP BY ALL LIMIT 1", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {"x": value}
+
+
+def test_json_of_a_time_with_zone_is_text(data: Dataset) -> None:
+    result = run("sql", str(data.root), 'SELECT \'2020-01-01 00:00:00+00\'::TIMESTAMPTZ AS "a""b", 1 AS n', "--json")
+    assert result.exit_code == 0, result.output
+    row = json.loads(result.stdout)
+    assert row["n"] == 1
+    assert isinstance(row['a"b'], str)
+
+
+@pytest.mark.parametrize("is_broken", [True, False])
+def test_a_database_that_cannot_be_written_leaves_no_file(data: Dataset, tmp_path: Path, is_broken: bool) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    if is_broken:
+        part = data.part(SAMPLES, "part-00000.parquet")
+        part.write_bytes(part.read_bytes()[:-10])
+        result = run("sql", str(data.root), "--db", str(folder / "views.duckdb"))
+        assert result.exit_code == 1
+        assert f"`{command('check', data.root)}` names every broken part" in result.stderr
+    else:
+        result = run("sql", str(data.root), "--db", f"{folder}/{'x' * 240}.duckdb")  # its temporary name is too long
+        assert result.exit_code in (1, 2)
+    assert isinstance(result.exception, SystemExit)
+    assert list(folder.iterdir()) == []
+
+
+def test_the_command_that_opens_a_database_can_be_pasted(data: Dataset, tmp_path: Path) -> None:
+    result = run("sql", str(data.root), "--db", str(tmp_path / "my views.duckdb"))
+    assert f"`duckdb '{tmp_path}/my views.duckdb'`" in result.stderr
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["my views.duckdb"]
 
 
 def test_the_shell_goes_on_after_an_error(data: Dataset) -> None:

@@ -12,7 +12,7 @@ _COMMANDS = {
     **dict.fromkeys(("group_id", "sample_index"), "curate import PATH --to DIR"),
     **dict.fromkeys(("reward", "outcome"), "curate verify DIR --verifier NAME"),
     **dict.fromkeys(("mean_logprob", "sum_logprob", "n_tokens"), "curate logprob DIR --model PATH"),
-    **dict.fromkeys(("rts", "n_steps", "first_error_step"), "curate judge DIR --server URL --model M"),
+    **dict.fromkeys(("rts", "n_steps", "first_error_step"), "curate judge DIR --rule NAME"),
 }
 
 

@@ -18,7 +18,7 @@ Split = Literal["train", "heldout"]
 
 TARGETS = range(1, 101)
 HELDOUT_SHARE = 5  # one problem in five
-MAX_HIGHEST = 20  # every problem is solved before one is drawn: 4 numbers of 1..20 take seconds, of 1..99 an hour
+MAX_HIGHEST = 20  # every problem is solved before one is drawn: 4 numbers of 1..20 take seconds, of 1..99 half an hour
 
 
 def problems(n: int, seed: int, split: Split = "train", n_numbers: int = 3, highest: int = 12) -> list[Problem]:
@@ -51,7 +51,7 @@ def split_of(problem: Problem) -> Split:
     return "train" if _hash(text, b"split") % HELDOUT_SHARE else "heldout"
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def every_problem(n_numbers: int, highest: int) -> tuple[Problem, ...]:
     """Return all problems that ``problems`` draws from, both splits, ascending by numbers, then target."""
     return tuple(

@@ -61,7 +61,14 @@ def _print_json(result: duckdb.DuckDBPyRelation) -> None:
     from curate.console import print_json_lines
 
     names = result.columns
+    if any("TIME ZONE" in str(kind) for kind in result.types):  # Python's values of it would need pytz
+        result = result.project(", ".join(map(_zone_as_text, names, result.types)))
     print_json_lines(dict(zip(names, row, strict=True)) for row in result.iter_rows())
+
+
+def _zone_as_text(name: str, kind: object) -> str:
+    column = '"' + name.replace('"', '""') + '"'
+    return f"{column}::VARCHAR AS {column}" if "TIME ZONE" in str(kind) else column
 
 
 def _shell(connection: duckdb.DuckDBPyConnection, data: Dataset) -> None:

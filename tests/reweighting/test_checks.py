@@ -18,10 +18,10 @@ def frame(**columns: object) -> pl.DataFrame:
 @pytest.mark.parametrize(
     ("recipe", "lacking", "message"),
     [
-        (recipes.grpo(), "reward", "grpo reads the column reward, which is not there: run `curate verify DIR"),
+        (recipes.grpo(), "reward", "grpo reads the column reward, which is not there: run `curate verify DIR --verifier NAME`"),
         (UNLIKELY, "mean_logprob", "reads the column mean_logprob.*: run `curate logprob DIR --model PATH`"),
-        (SPECTRAL, "rts", "spectral_grpo reads the column rts.*: run `curate judge DIR"),
-        (recipes.grpo(), "sample_index", "reads the column sample_index.*: run `curate import"),
+        (SPECTRAL, "rts", "spectral_grpo reads the column rts.*: run `curate judge DIR --rule NAME`"),
+        (recipes.grpo(), "sample_index", "reads the column sample_index.*: run `curate import PATH --to DIR`"),
     ],
 )
 def test_a_missing_column_names_the_command_that_makes_it(recipe: Recipe, lacking: str, message: str) -> None:
