@@ -328,6 +328,30 @@ def test_a_null_in_a_not_null_column_is_counted(table: str, column: str) -> None
     assert [v.count for v in broken if v.rule == f"{column} IS NOT NULL"] == [1]
 
 
+def test_columns_that_are_null_in_every_row_still_break_rules() -> None:
+    """Such columns are constants in the query, so that they cost no scan."""
+    unknown: Row = dict.fromkeys(
+        ("completion", "completion_ids", "logprobs", "loss_mask", "topk_ids", "topk_logprobs", "hinted")
+    )
+    rows = rows_of("samples", [{**unknown, "sample_index": i, "token_exact": i == 2} for i in range(3)])
+    assert {
+        unquoted(v.rule): (v.count, v.first_key["sample_index"]) for v in violations(contract("samples"), rows)
+    } == {
+        "hinted IS NOT NULL": (3, 0),
+        "((completion IS NOT NULL) OR (completion_ids IS NOT NULL))": (3, 0),
+        "((completion_ids IS NOT NULL) OR (NOT token_exact))": (1, 2),
+    }
+
+
+def test_a_part_in_which_nothing_was_scored_or_judged_keeps_every_rule() -> None:
+    for table in ("likelihoods", "feedback", "advantages"):
+        known: Row = {c.name: None for c in contract(table).columns if c.is_nullable}
+        if table == "advantages":
+            known |= {"drop_reason": "unjudged", "group_size": 0}
+        rows = rows_of(table, [{**known, "sample_index": i} for i in range(2)])
+        assert violations(contract(table), rows) == []
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_every_column_says_what_it_means(table: str) -> None:
     assert contract(table).comment

@@ -32,6 +32,7 @@ ALLOWED = {  # folder -> (modules of curate beside itself, libraries)
     "verifying": ({"errors", "records"}, set()),
     "judging": ({"errors", "records"}, set()),
     "likelihood": ({"errors", "records"}, {"polars", "torch", "transformers"}),
+    "tasks": ({"errors", "records"}, set()),
     "importing": ({"errors", "records", "ids"}, {"polars", "pyarrow", "numpy", "orjson"}),
     "exporting": (SPINE, {"polars", "pyarrow"}),
 }

@@ -395,6 +395,9 @@ def test_a_deleted_samples_part_is_imported_again_not_given_up(data: Dataset, ro
         "samples/part-00001.parquet was imported and is missing: run `curate import"
         in curate("status", data.root).stderr
     )
+    checked = CliRunner().invoke(app, ["check", str(data.root)])
+    assert checked.exit_code == 1
+    assert "samples/part-00001.parquet was imported and is missing" in checked.stderr
     for arguments in (["verify", "--verifier", "exact", "--overwrite"], ["reweight", "--recipe", "grpo"]):
         refused = CliRunner().invoke(app, [arguments[0], str(data.root), *arguments[1:]])
         assert refused.exit_code == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
 from curate.errors import ConfigError, did_you_mean
@@ -57,12 +57,13 @@ def reference_values(problem: str, reference: str | None, steps: Sequence[Step])
 RULES: dict[str, Rule] = {"arithmetic": arithmetic, "reference-values": reference_values}
 
 
-def get(name: str) -> Rule:
-    """Look a rule up by name; raises ConfigError, which lists the known names, for any other."""
-    if name in RULES:
-        return RULES[name]
-    hint = did_you_mean(name, RULES)
-    raise ConfigError(f"no judging rule is called {name!r}{hint}; known: {', '.join(sorted(RULES))}")
+def get(name: str, also: Mapping[str, Rule] | None = None) -> Rule:
+    """Look a rule up by name, here and in ``also``; raises ConfigError, which lists the known names, for any other."""
+    known = {**RULES, **(also or {})}
+    if name in known:
+        return known[name]
+    hint = did_you_mean(name, known)
+    raise ConfigError(f"no judging rule is called {name!r}{hint}; known: {', '.join(sorted(known))}")
 
 
 def _values_reached(reference: str) -> set[Fraction]:

@@ -8,13 +8,22 @@ _LIKELIHOODS = ("mean_logprob", "sum_logprob")
 
 
 def share_duplicates(frame: pl.DataFrame) -> pl.DataFrame:
-    """Give samples of one group with equal completion_ids the mean of their mean_logprob and sum_logprob.
+    """Give the scored samples of a group with the same completion the mean of their mean_logprob and sum_logprob.
 
-    A served bf16 model scores the same tokens differently from one batch to the next, and a rank would take that
-    noise for a difference. A sample without a log-prob gets that of its duplicates; null completion_ids share nothing.
-    Rows keep their order; a frame without log-probs comes back as it is.
+    The same: equal completion_ids, or equal ``completion`` text where ids are null; with a column n_tokens, as many
+    tokens too. A served bf16 model scores the same tokens differently from one batch to the next, and a rank would
+    take that noise for a difference. A null log-prob stays null: a sample that was not scored is not scored. Samples
+    of unknown ids and text share nothing. Rows keep their order; a frame without log-probs comes back as it is.
+    ``curate.likelihood.rank`` shares by the same definition.
     """
-    present = [column for column in _LIKELIHOODS if column in frame.columns]
-    shared = pl.col(present).mean().over("group_id", "completion_ids")
-    has_ids = pl.col("completion_ids").is_not_null()
-    return frame.with_columns(pl.when(has_ids).then(shared).otherwise(pl.col(present)).name.keep())
+    columns = frame.columns
+    is_known = pl.col("completion_ids").is_not_null()
+    same = [pl.col(name) for name in ("group_id", "completion_ids", "n_tokens") if name in columns]
+    if "completion" in columns:
+        same.append(pl.when(~is_known).then("completion"))
+        is_known = is_known | pl.col("completion").is_not_null()
+    return frame.with_columns(
+        pl.when(is_known & pl.col(name).is_not_null()).then(pl.col(name).mean().over(same)).otherwise(name).alias(name)
+        for name in _LIKELIHOODS
+        if name in columns
+    )

@@ -44,7 +44,9 @@ def check(dataset: DatasetDir, json: Json = False) -> None:
 
 
 def find_problems(data: Dataset) -> list[str]:
-    """Return one sentence a broken rule, a stray file, a missing key or a stale part."""
+    """Return one sentence a broken rule, a stray file, a missing key, a lost or a stale part."""
+    from curate.states import import_command, missing_parts
+
     problems: list[str] = []
     for ref in data.refs():
         problems += _stray_files(data, ref) + _broken_rules(data, ref)
@@ -52,10 +54,12 @@ def find_problems(data: Dataset) -> list[str]:
         for ref in data.refs():
             problems += _across_parts(data, ref) + _against_samples(data, ref)
         problems += _unknown_prompts(data)
+        lost = missing_parts(data)
+        problems += [f"{part} was imported and is missing; run `{import_command(data)}`" for part in lost]
         problems += [
             f"{s['table']} is stale: {', '.join(s['changed'])} changed since; run `{s['command']} --overwrite`"
             for s in data.status()
-            if s["stale"]
+            if s["stale"] and not lost
         ]
     return problems
 

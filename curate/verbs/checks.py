@@ -13,9 +13,9 @@ from typing import Any
 
 def verify(verifier: str, as_: str | None, **_: Any) -> None:
     from curate.dataset import variant_name
-    from curate.verifying import get
+    from curate.verbs.lookup import find_verifier
 
-    get(verifier)
+    find_verifier(verifier)
     variant_name(as_ or verifier)
 
 
@@ -33,9 +33,9 @@ def logprob(model: Path | None, from_sampler: bool, as_: str | None, **_: Any) -
 
 def judge(rule: str, as_: str | None, **_: Any) -> None:
     from curate.dataset import variant_name
-    from curate.judging import get
+    from curate.verbs.lookup import find_rule
 
-    get(rule)
+    find_rule(rule)
     variant_name(as_ or rule)
 
 

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from curate.records import Judgment, Step
     from curate.stage import Made
 
-    Rule = Callable[[str, str | None, list[Step]], Judgment]
+    RuleAndSplit = tuple[Callable[[str, str | None, list[Step]], Judgment], Callable[[str], list[Step]]]
 
 
 def judge(
     dataset: DatasetDir,
-    rule: Annotated[str, typer.Option(metavar="NAME", help="arithmetic or reference-values.")],
+    rule: Annotated[str, typer.Option(metavar="NAME", help="arithmetic, reference-values or countdown.")],
     scope: Annotated[Literal["all_wrong", "all"], typer.Option(help="Groups to judge.")] = "all_wrong",
     verifier: VerifierVariant = None,
     as_: As = None,
@@ -33,10 +33,10 @@ def judge(
     from curate.console import command, say
     from curate.dataset import Dataset, TableRef, variant_name
     from curate.jobrecord import DATASET
-    from curate.judging import get
     from curate.stage import Stage, run_stage
+    from curate.verbs.lookup import find_rule
 
-    apply_rule = get(rule)
+    rule_and_split = find_rule(rule)
     data = Dataset(dataset)
     samples, verdicts, prompts = data.choose("samples"), data.choose("verdicts", verifier), data.choose("prompts")
     ref = TableRef("feedback", variant_name(as_ or rule))
@@ -50,7 +50,7 @@ def judge(
         command=command("judge", DATASET, rule=rule, scope=scope, verifier=verdicts.variant, as_=as_),
         prepare=lambda: references.update(_references(data)),
         make=lambda name, journal: _judge_part(
-            journal, _groups(data, samples, verdicts, name), scope, apply_rule, references
+            journal, _groups(data, samples, verdicts, name), scope, rule_and_split, references
         ),
     )
     summary = run_stage(data, stage, overwrite=overwrite)
@@ -66,7 +66,7 @@ def _judge_part(
     journal: Path,
     groups: Iterator[list[dict[str, Any]]],
     scope: str,
-    rule: Rule,
+    rule: RuleAndSplit,
     references: dict[str, tuple[str | None, str | None]],
 ) -> Made:
     """Judge one part group by group; each finished group is in the journal before it counts."""
@@ -105,9 +105,11 @@ def _is_all_wrong(group: list[dict[str, Any]]) -> bool:
     return "correct" not in outcomes and any(o in ("incorrect", "unparsable") for o in outcomes)
 
 
-def _feedback(row: dict[str, Any], known: tuple[str | None, str | None], rule: Rule, is_asked: bool) -> dict[str, Any]:
+def _feedback(
+    row: dict[str, Any], known: tuple[str | None, str | None], rule: RuleAndSplit, is_asked: bool
+) -> dict[str, Any]:
     """Return one feedback row; ``error`` says why where there is no judgment."""
-    from curate.judging import rts, split
+    from curate.judging import rts
 
     problem, reference = known
     blank = {
@@ -121,8 +123,9 @@ def _feedback(row: dict[str, Any], known: tuple[str | None, str | None], rule: R
     }
     if blank["error"]:
         return blank
+    judge_steps, split = rule
     steps = split(row["completion"])
-    judgment = rule(problem or "", reference, steps)
+    judgment = judge_steps(problem or "", reference, steps)
     if judgment.error is not None:
         return blank | {"error": judgment.error}
     e = judgment.first_error_step

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def verify(
     dataset: DatasetDir,
-    verifier: Annotated[str, typer.Option(metavar="NAME", help="exact, numeric or gsm8k.")],
+    verifier: Annotated[str, typer.Option(metavar="NAME", help="exact, numeric, gsm8k or countdown.")],
     as_: As = None,
     max_failed_share: MaxFailedShare = 0.01,
     overwrite: Overwrite = False,
@@ -27,9 +27,9 @@ def verify(
     from curate.dataset import Dataset, TableRef, variant_name
     from curate.jobrecord import DATASET
     from curate.stage import Stage, run_stage
-    from curate.verifying import get
+    from curate.verbs.lookup import find_verifier
 
-    judge = get(verifier)
+    judge = find_verifier(verifier)
     data = Dataset(dataset)
     samples, prompts = data.choose("samples"), data.choose("prompts")
     variant = variant_name(as_ or verifier)

@@ -10,13 +10,14 @@ SCHEMA = {
     "group_id": pl.Int64,
     "mean_logprob": pl.Float64,
     "sum_logprob": pl.Float64,
+    "n_tokens": pl.Int32,
     "completion_ids": pl.List(pl.Int32),
     "completion": pl.String,
 }
 
 
 def _rank(*rows: tuple[int, float | None, list[int] | None, str | None]) -> pl.DataFrame:
-    frame = [(group, mean, None if mean is None else mean * 10, ids, text) for group, mean, ids, text in rows]
+    frame = [(group, mean, None if mean is None else mean * 10, 10, ids, text) for group, mean, ids, text in rows]
     return rank(pl.DataFrame(frame, schema=SCHEMA, orient="row"))
 
 
@@ -45,6 +46,16 @@ def test_equal_text_is_a_duplicate_only_where_ids_are_unknown() -> None:
 
 def test_equal_ids_are_duplicates_whatever_their_text() -> None:
     assert _rank((1, -1.0, [1], "a"), (1, -2.0, [1], None))["mean_logprob"].to_list() == [-1.5, -1.5]
+
+
+def test_unknown_completions_are_no_duplicates() -> None:
+    assert _rank((1, -1.0, None, None), (1, -2.0, None, None))["mean_logprob"].to_list() == [-1.0, -2.0]
+
+
+def test_sums_over_other_counts_of_tokens_are_not_shared() -> None:
+    rows = pl.DataFrame([(1, -1.0, -2.0, 2, [7, 8], "a"), (1, -3.0, -3.0, 1, [7, 8], "a")], schema=SCHEMA, orient="row")
+    assert rank(rows)["mean_logprob"].to_list() == [-1.0, -3.0]
+    assert rank(rows)["sum_logprob"].to_list() == [-2.0, -3.0]
 
 
 def test_null_stays_null_and_leaves_the_others_alone() -> None:

@@ -1,9 +1,12 @@
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from curate.cli import app
 from curate.errors import ConfigError, ContractError
 from curate.reweighting import recipes
 from curate.reweighting.apply import apply, reweight
+from curate.reweighting.checks import _COMMANDS
 from curate.reweighting.recipe import Recipe
 
 UNLIKELY = recipes.unlikely_grpo(beta_rank=0.25)
@@ -18,7 +21,11 @@ def frame(**columns: object) -> pl.DataFrame:
 @pytest.mark.parametrize(
     ("recipe", "lacking", "message"),
     [
-        (recipes.grpo(), "reward", "grpo reads the column reward, which is not there: run `curate verify DIR --verifier NAME`"),
+        (
+            recipes.grpo(),
+            "reward",
+            "grpo reads the column reward, which is not there: run `curate verify DIR --verifier NAME`",
+        ),
         (UNLIKELY, "mean_logprob", "reads the column mean_logprob.*: run `curate logprob DIR --model PATH`"),
         (SPECTRAL, "rts", "spectral_grpo reads the column rts.*: run `curate judge DIR --rule NAME`"),
         (recipes.grpo(), "sample_index", "reads the column sample_index.*: run `curate import PATH --to DIR`"),
@@ -29,6 +36,14 @@ def test_a_missing_column_names_the_command_that_makes_it(recipe: Recipe, lackin
     for function in (reweight, apply):
         with pytest.raises(ConfigError, match=message):
             function(full.drop(lacking), recipe)
+
+
+@pytest.mark.parametrize("command", sorted(set(_COMMANDS.values())))
+def test_the_commands_in_messages_exist_with_their_options(command: str) -> None:
+    _, verb, *arguments = command.split()
+    text = CliRunner().invoke(app, [verb, "--help"]).output
+    assert "Usage: " in text
+    assert [a for a in arguments if a.startswith("--") and f"{a} " not in text] == []
 
 
 def test_a_column_of_text_is_no_number() -> None:
