@@ -23,14 +23,15 @@ def reweight(frame: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
       applies; null = kept
     - group_size, n_correct: samples that took part in the group's statistics, and the correct ones among them
 
-    Equal ``completion_ids``, if the frame has them, share their mean log-prob first (for the ranks only).
+    Equal completions (``completion_ids``, or ``completion`` where ids are null or not there) share their mean log-prob
+    first (for the ranks only).
     A group of one is dropped as singleton, a uniform group by the recipe's gate. Raises ConfigError for a missing
     column or rewards that the recipe is not defined for, ContractError for a key twice or null, NaN or infinity,
     an unknown outcome, or RTS outside [0, 1].
     """
     check_columns(frame, recipe)
     check_values(frame, recipe)
-    shared = share_duplicates(frame) if "completion_ids" in frame.columns else frame
+    shared = share_duplicates(frame)
     ordered = in_key_order(_inputs(shared, recipe))
     check_keys(ordered)
     return frame.with_columns(_computed(ordered, recipe))

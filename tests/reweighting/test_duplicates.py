@@ -64,3 +64,15 @@ def test_unknown_completions_share_nothing() -> None:
 def test_a_frame_without_log_probs_comes_back_as_it_is() -> None:
     frame = pl.DataFrame({"group_id": [1], "completion_ids": [[1]], "reward": [0.0]})
     assert share_duplicates(frame).equals(frame)
+
+
+def test_a_frame_with_text_alone_shares_by_text() -> None:
+    frame = pl.DataFrame(
+        {"group_id": [1, 1, 1, 2], "completion": ["a", "a", "b", "a"], "mean_logprob": [-1.0, -3.0, -5.0, -7.0]}
+    )
+    assert share_duplicates(frame)["mean_logprob"].to_list() == [-2.0, -2.0, -5.0, -7.0]
+
+
+def test_a_frame_without_completions_comes_back_as_it_is() -> None:
+    frame = pl.DataFrame({"group_id": [1, 1], "mean_logprob": [-1.0, -3.0]})
+    assert share_duplicates(frame).equals(frame)
