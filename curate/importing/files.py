@@ -6,17 +6,16 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from curate.errors import ConfigError
+from curate.ids import edges_hash
 
 JSONL = (".jsonl", ".ndjson", ".json")
 READABLE = (*JSONL, ".parquet", ".csv")
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".dp")
-EDGE = 1 << 20
 MARK_OF_A_DATASET = ".curate"
 
 
@@ -75,22 +74,8 @@ def numbers_report(numbers: Iterable[int], what: str) -> str:
 
 
 def fingerprint(sources: Sequence[Source]) -> dict[str, str]:
-    """Describe the files of an import, name -> ``size hash``, so that a re-run can tell which of them changed.
-
-    The hash covers the size and the first and last MiB, so that a source of any size takes milliseconds: a change in
-    the middle that keeps the size goes unseen.
-    """
-    return {source.name: _fingerprint(source.path) for source in sources}
-
-
-def _fingerprint(path: Path) -> str:
-    size = path.stat().st_size
-    digest = blake2b(str(size).encode(), digest_size=16)
-    with path.open("rb") as file:
-        digest.update(file.read(EDGE))
-        file.seek(max(0, size - EDGE))
-        digest.update(file.read(EDGE))
-    return f"{size} {digest.hexdigest()}"
+    """Describe the files of an import, name -> ``size hash``, so that a re-run can tell which of them changed."""
+    return {source.name: edges_hash(source.path) for source in sources}
 
 
 def _search(folder: Path) -> Iterator[Path]:
