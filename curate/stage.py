@@ -95,6 +95,7 @@ def run_stage(
             store(dataset, record, overwrite=overwrite)
             clear_temporary(dataset, stage.ref)
             _make_parts(dataset, stage, record, [p.name for p in states if p.state == "pending"], ids, summary)
+            shutil.rmtree(_journal_folder(dataset, stage.ref), ignore_errors=True)  # those of inputs that changed since
     summary.seconds = time.monotonic() - started
     refuse_failures(dataset, stage.ref, max_failed_share)
     return summary
@@ -162,7 +163,11 @@ def _keep(dataset: Dataset, ref: TableRef, name: str, made: Made, footer: Footer
 def _journal_path(dataset: Dataset, ref: TableRef, name: str, record: JobRecord, inputs: dict[str, str]) -> Path:
     """Return the path of a part's journal; other inputs or parameters give another path, so none is ever mixed up."""
     origin = hashlib.blake2b(f"{record.hash} {sorted(inputs.items())}".encode(), digest_size=8).hexdigest()
-    return dataset.private / "journal" / str(ref) / f"{name}.{origin}.arrows"
+    return _journal_folder(dataset, ref) / f"{name}.{origin}.arrows"
+
+
+def _journal_folder(dataset: Dataset, ref: TableRef) -> Path:
+    return dataset.private / "journal" / str(ref)
 
 
 def journaled(

@@ -266,6 +266,19 @@ def test_the_footer_counts_and_names_its_inputs(tmp_path: Path) -> None:
     assert set(footer.versions) >= {"curate", "polars", "pyarrow", "duckdb"}
 
 
+def test_journals_of_inputs_that_changed_are_removed_with_the_last_part(tmp_path: Path) -> None:
+    data = small_dataset(tmp_path)
+    old = tmp_path / ".curate" / "journal" / "verdicts" / "verifier=exact" / "part-00000.parquet.0123.arrows"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"of other inputs")
+    run_stage(data, judge_all(data), overwrite=True)
+    old.parent.mkdir(parents=True, exist_ok=True)
+    data.part(VERDICTS, "part-00000.parquet").unlink()
+    old.write_bytes(b"of other inputs")
+    run_stage(data, judge_all(data))
+    assert not old.exists()
+
+
 def test_a_journaled_stage_goes_on_after_its_last_finished_group(tmp_path: Path) -> None:
     journal, asked = tmp_path / "part.arrows", []
     groups = [[{"group_id": g, "sample_index": 0}] for g in range(5)]
