@@ -38,13 +38,12 @@ MAX_FAILED_SHARE = 0.01
 
 @dataclass(frozen=True)
 class Made:
-    """One part's rows, the rows dropped or failed by reason, how many were asked about (null = all), facts for its footer."""
+    """One part's rows, the rows that were dropped or failed by reason, and facts for its footer."""
 
     rows: pa.Table
     dropped: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=dict)
-    asked: int | None = None
 
 
 @dataclass(frozen=True)
@@ -136,8 +135,7 @@ def _make_parts(
             inputs = ids.inputs(name, stage.inputs, stage.lookups)
             journal = _journal_path(dataset, stage.ref, name, record, inputs)
             made = stage.make(name, journal)
-            asked = rows_in[name] if made.asked is None else made.asked
-            counts = {"rows_in": rows_in[name], "asked": asked, "dropped": made.dropped, "failed": made.failed}
+            counts = {"rows_in": rows_in[name], "dropped": made.dropped, "failed": made.failed}
             footer = Footer(
                 contract_hash=contract(stage.ref.table).hash,
                 job_hash=record.hash,

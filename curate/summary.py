@@ -52,20 +52,20 @@ def by_reason(word: str, counts: dict[str, int]) -> str:
 
 
 def refuse_failures(dataset: Dataset, ref: TableRef, max_failed_share: float) -> None:
-    """Raise ShareError where too large a share of the rows that were asked about failed, over all parts there are.
+    """Raise ShareError where too large a share of the rows failed, over all parts there are.
 
     The parts are kept: a run that is repeated or went on after a kill is refused all the same.
     """
-    asked, failed = 0, dict[str, int]()
+    rows, failed = 0, dict[str, int]()
     for name in dataset.parts(ref):
         counts = read_footer(dataset.part(ref, name)).about.get("counts", {})
-        asked += counts.get("asked", 0)
+        rows += counts.get("rows_in", 0)
         for reason, count in counts.get("failed", {}).items():
             failed[reason] = failed.get(reason, 0) + count
-    share = sum(failed.values()) / asked if asked else 0.0
+    share = sum(failed.values()) / rows if rows else 0.0
     if share > max_failed_share:
         raise ShareError(
-            f"{ref}: {share:.1%} of {asked:,} rows failed ({by_reason('failed', failed)}), more than --max-failed-share "
+            f"{ref}: {share:.1%} of {rows:,} rows failed ({by_reason('failed', failed)}), more than --max-failed-share "
             f"{max_failed_share:g}. The rows are kept with their reasons: look at them with `curate sql`, mend the cause and "
             "run again with --overwrite, or accept them with a higher --max-failed-share."
         )

@@ -81,7 +81,7 @@ def test_a_deleted_part_comes_back(data: Dataset, source: Path, table: str) -> N
     assert content(data) == before
     assert {p: p.stat().st_mtime_ns for p in untouched} == untouched
     assert missing_parts(data) == []
-    assert again(data, source) == "samples: nothing to do (3 parts)\n"
+    assert again(data, source) == "samples: nothing to do, 3 part(s) are imported\n"
 
 
 def test_a_truncated_part_is_made_again(data: Dataset, source: Path) -> None:
@@ -101,7 +101,7 @@ def test_an_overwrite_that_fails_leaves_the_old_dataset(data: Dataset, source: P
     again(data, bad, "--overwrite", code=2)
     assert content(data) == before
     assert not (data.private / "replaced").exists()
-    assert again(data, source) == "samples: nothing to do (3 parts)\n"
+    assert again(data, source) == "samples: nothing to do, 3 part(s) are imported\n"
 
 
 def test_an_overwrite_sets_the_old_dataset_aside(data: Dataset, tmp_path: Path) -> None:
@@ -153,14 +153,17 @@ def test_samples_whose_verdicts_a_kill_prevented_are_pending(data: Dataset, sour
 def test_a_folder_that_holds_the_dataset_is_imported_twice(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(source.parent)
     curate("import", ".", "--to", "runs/x")
-    assert curate("import", ".", "--to", "runs/x") == "samples: nothing to do (1 parts)\n"
+    assert curate("import", ".", "--to", "runs/x") == "samples: nothing to do, 1 part(s) are imported\n"
     (source.parent / "readme.md").write_text("a file that no format reads")
-    assert curate("import", ".", "--to", "runs/x") == "samples: nothing to do (1 parts)\n"
+    assert curate("import", ".", "--to", "runs/x") == "samples: nothing to do, 1 part(s) are imported\n"
 
 
 def test_a_source_that_is_gone_stops_nothing(data: Dataset, source: Path) -> None:
     source.unlink()
-    assert again(data, source) == f"samples: nothing to do (3 parts; the source {source} is no longer there)\n"
+    assert (
+        again(data, source)
+        == f"samples: nothing to do, 3 part(s) are imported; the source {source} is no longer there\n"
+    )
     assert "rows_per_part: 4 then, 100000 now" in curate("import", source, "--to", data.root, code=2)
     for options in (["--overwrite"], []):
         data.part(SAMPLES, NAMES[0]).unlink(missing_ok=True)

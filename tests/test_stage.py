@@ -260,7 +260,7 @@ def test_the_footer_counts_and_names_its_inputs(tmp_path: Path) -> None:
     data = small_dataset(tmp_path)
     run_stage(data, judge_all(data))
     footer = read_footer(data.part(VERDICTS, "part-00000.parquet"))
-    assert footer.about["counts"] == {"rows_in": 8, "asked": 8, "dropped": {}, "failed": {}}
+    assert footer.about["counts"] == {"rows_in": 8, "dropped": {}, "failed": {}}
     assert footer.inputs["samples"] == read_footer(data.part(SAMPLES, "part-00000.parquet")).content_id
     assert footer.inputs["prompts"].startswith("2:")
     assert set(footer.versions) >= {"curate", "polars", "pyarrow", "duckdb"}

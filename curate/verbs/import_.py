@@ -91,7 +91,7 @@ def import_(
 def _nothing_to_do(data: Dataset, path: list[Path]) -> str:
     gone = [str(each) for each in path if not each.exists()]
     about = f"; the source {', '.join(gone)} is no longer there" if gone else ""
-    return f"{SAMPLES}: nothing to do ({len(data.parts(SAMPLES))} parts{about})"
+    return f"{SAMPLES}: nothing to do, {len(data.parts(SAMPLES))} part(s) are imported{about}"
 
 
 def _source(data: Dataset, path: list[Path], format_: str | None, options: Options) -> dict[str, Any]:
