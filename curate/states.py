@@ -10,40 +10,50 @@ import orjson
 
 from curate.dataset import Dataset, TableRef, parse_ref
 from curate.jobrecord import read_record
-from curate.parts import n_rows, read_footer
+from curate.parts import Footer, n_rows, read_footer
 
 State = Literal["done", "pending", "waiting", "stale"]
 
 IMPORT_FINISHED = "import.finished"
 
 
-@dataclass
 class ContentIds:
-    """Content ids of a dataset's parts, each footer read once."""
+    """Content ids of a dataset's parts: each folder is listed and each footer read once."""
 
-    dataset: Dataset
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._footers: dict[tuple[TableRef, str], Footer | None] = {}
+        self._names: dict[TableRef, list[str]] = {}
+        self._heads: dict[tuple[TableRef, int], str] = {}
 
-    def __post_init__(self) -> None:
-        self._known: dict[tuple[TableRef, str], str | None] = {}
+    def footer(self, ref: TableRef, name: str) -> Footer | None:
+        """Return the footer of a part, or null where there is no such part."""
+        key = (ref, name)
+        if key not in self._footers:
+            path = self._dataset.part(ref, name)
+            self._footers[key] = read_footer(path) if path.exists() else None
+        return self._footers[key]
 
     def of_part(self, ref: TableRef, name: str) -> str | None:
         """Return the content id of a part, or null where there is no such part."""
-        key = (ref, name)
-        if key not in self._known:
-            path = self.dataset.part(ref, name)
-            self._known[key] = read_footer(path).content_id if path.exists() else None
-        return self._known[key]
+        footer = self.footer(ref, name)
+        return footer.content_id if footer else None
 
-    def of_head(self, ref: TableRef, n_parts: int) -> str:
-        """Return ``n:hash`` over the first n parts of a whole table, so that parts added later change nothing."""
-        names = self.dataset.parts(ref)[:n_parts]
-        ids = ",".join(f"{name}={self.of_part(ref, name)}" for name in names)
-        return f"{len(names)}:{hashlib.blake2b(ids.encode(), digest_size=8).hexdigest()}"
+    def of_head(self, ref: TableRef, n_parts: int | None = None) -> str:
+        """Return ``n:hash`` over the first n parts of a whole table (all of them), so that parts added later change nothing."""
+        if ref not in self._names:
+            self._names[ref] = self._dataset.parts(ref)
+        names = self._names[ref][:n_parts]
+        key = (ref, len(names))
+        if key not in self._heads:
+            ids = ",".join(f"{name}={self.of_part(ref, name)}" for name in names)
+            self._heads[key] = f"{len(names)}:{hashlib.blake2b(ids.encode(), digest_size=8).hexdigest()}"
+        return self._heads[key]
 
     def inputs(self, name: str, inputs: list[TableRef], lookups: list[TableRef]) -> dict[str, str]:
         """Return what a part made now from these inputs would record of them."""
         part_ids = {str(ref): self.of_part(ref, name) or "" for ref in inputs}
-        return part_ids | {str(ref): self.of_head(ref, len(self.dataset.parts(ref))) for ref in lookups}
+        return part_ids | {str(ref): self.of_head(ref) for ref in lookups}
 
     def changed(self, recorded: dict[str, str], name: str) -> list[str]:
         """Return the inputs whose recorded content ids no longer match."""
@@ -78,8 +88,8 @@ def part_states(
     wanted = {name for source in inputs for name in dataset.parts(source)}
     states = []
     for name in sorted(have | wanted):
-        if name in have:
-            changed = tuple(ids.changed(read_footer(dataset.part(ref, name)).inputs, name))
+        if name in have and (footer := ids.footer(ref, name)):
+            changed = tuple(ids.changed(footer.inputs, name))
             states.append(PartState(name, "stale" if changed else "done", changed))
         else:
             missing = tuple(str(s) for s in inputs if ids.of_part(s, name) is None)

@@ -60,7 +60,7 @@ def write_train(data: Dataset, refs: list[TableRef], out: Path, *, overwrite: bo
     """
     _refuse_place(data, out)
     ids = ContentIds(data)
-    inputs = {str(ref): ids.of_head(ref, len(data.parts(ref))) for ref in [*refs, TableRef("prompts")]}
+    inputs = {str(ref): ids.of_head(ref) for ref in [*refs, TableRef("prompts")]}
     if out.exists() and not overwrite:
         return _keep_existing(out, inputs)
     unfinished = out.with_name(f".{out.name}.unfinished")
