@@ -23,6 +23,7 @@ LIBRARIES = {
     "pydantic",
     "typer",
     "rich",
+    "altair",
     "tqdm",
     "orjson",
 }
@@ -31,7 +32,12 @@ ALLOWED = {  # folder -> (modules of curate beside itself, libraries)
     "reweighting": ({"errors"}, {"polars"}),
     "verifying": ({"errors", "records"}, set()),
     "judging": ({"errors", "records"}, set()),
-    "likelihood": ({"errors", "records"}, {"polars", "torch", "transformers"}),
+    "models": ({"errors"}, {"torch", "transformers"}),
+    "likelihood": ({"errors", "records", "models"}, {"polars", "torch"}),
+    "sampling": ({"errors", "records", "models"}, {"torch"}),
+    "training": (SPINE | {"records", "models"}, {"polars", "pyarrow", "numpy", "torch", "transformers"}),
+    "evaluating": ({"errors", "records"}, {"polars", "numpy"}),
+    "reporting": ({"errors", "records"}, {"polars", "altair"}),
     "tasks": ({"errors", "records"}, set()),
     "importing": ({"errors", "records", "ids"}, {"polars", "pyarrow", "numpy", "orjson"}),
     "exporting": (SPINE, {"polars", "pyarrow"}),
@@ -85,12 +91,13 @@ def test_duckdb_is_imported_by_contracts_and_query_alone() -> None:
     assert importers_of("duckdb") == {"contracts.py", "query.py"}
 
 
-def test_torch_is_imported_by_the_scorer_alone() -> None:
-    assert importers_of("torch") == {"likelihood/model.py"}
+def test_torch_is_imported_by_models_scorer_sampler_and_trainer_alone() -> None:
+    files = {path for path in importers_of("torch") if path != "likelihood/model.py"}
+    assert {path.split("/")[0] for path in files} <= {"models", "sampling", "training"}
 
 
 @pytest.mark.parametrize(
-    "library", ["torch", "transformers", "polars", "duckdb", "pyarrow", "numpy", "pydantic", "rich"]
+    "library", ["torch", "transformers", "polars", "duckdb", "pyarrow", "numpy", "pydantic", "rich", "altair"]
 )
 def test_the_command_line_s_help_loads_no_heavy_library(library: str) -> None:
     code = (

@@ -1,8 +1,7 @@
-"""Log-probs of given completions under a Hugging Face checkpoint on disk. The only file here that imports torch."""
+"""Log-probs of given completions under a Hugging Face checkpoint on disk. The only file of this folder that imports torch."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from curate.errors import ConfigError, ContractError
+from curate.errors import ConfigError
 from curate.likelihood.batches import token_batches
+from curate.models.encode import encode_completion, encode_prompt
+from curate.models.head import Head
+from curate.models.load import choose_device, load_model, load_tokenizer
 
-DTYPES = ("float32", "bfloat16", "float16")
 # Logits held in float32 at one time: 64 MiB of them.
 _CHUNK_LOGITS = 2**24
 
@@ -44,14 +44,12 @@ class Scorer:
     ) -> None:
         self.path = Path(path)
         self.max_batch_tokens = max_batch_tokens
-        self.device = _device(device)
-        self.model = _load(self.path, dtype).to(self.device).eval()
+        self.device = choose_device(device)
+        self.model = load_model(self.path, dtype).to(self.device).eval()
         config = self.model.config.get_text_config()
         self.vocab_size: int = self.model.get_input_embeddings().weight.shape[0]
         self.max_length: int | None = getattr(config, "max_position_embeddings", None)
-        self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
-        self._scale: float = getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1)
-        self._check_logits()
+        self._head = Head(self.model, self.path)
 
     def score(
         self,
@@ -87,45 +85,16 @@ class Scorer:
         return scores
 
     def encode(self, prompt: str, completion: str, prompt_format: str) -> tuple[list[int], list[int]]:
-        """Tokenize a text-only row: prompt ids, completion ids.
-
-        A ``chat`` prompt is JSON messages and goes through the chat template once, up to where the assistant speaks;
-        a ``text`` prompt gets the special tokens its tokenizer adds by default; the completion gets none. The two are
-        tokenized apart, so ids may differ from the sampled ones at the seam. Raises ConfigError where the checkpoint
-        lacks a tokenizer or template, ContractError where the messages are not readable.
-        """
-        completion_ids: list[int] = self.tokenizer(completion, add_special_tokens=False)["input_ids"]
-        if prompt_format != "chat":
-            return self.tokenizer(prompt)["input_ids"], completion_ids
-        if not self.tokenizer.chat_template:
-            raise ConfigError(
-                f"{self.path} has no chat template, and prompts are chats: use the chat model's checkpoint"
-            )
-        return self._encode_chat(prompt), completion_ids
+        """Tokenize a text-only row: prompt ids, completion ids; see ``curate.models.encode`` for rules and errors."""
+        return (
+            encode_prompt(self.tokenizer, prompt, prompt_format, self.path),
+            encode_completion(self.tokenizer, completion),
+        )
 
     @cached_property
     def tokenizer(self) -> Any:
         """The checkpoint's tokenizer, loaded when first needed; raises ConfigError where there is none."""
-        try:
-            return AutoTokenizer.from_pretrained(self.path, local_files_only=True)
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise ConfigError(
-                f"{self.path} has no tokenizer that loads, and samples without token ids need one: {_first_line(error)}"
-            ) from error
-
-    def _encode_chat(self, prompt: str) -> list[int]:
-        from jinja2 import TemplateError
-
-        try:
-            messages = json.loads(prompt)
-            if not isinstance(messages, list) or not messages or not all(isinstance(turn, dict) for turn in messages):
-                raise ContractError("a chat prompt is not a JSON list of messages: import its samples again")
-            ids = self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-        except (ValueError, RecursionError) as error:
-            raise ContractError(f"a chat prompt is not JSON: {_first_line(error)}") from error
-        except (TypeError, KeyError, AttributeError, TemplateError) as error:
-            raise ContractError(f"the chat template of {self.path} refuses a prompt: {_first_line(error)}") from error
-        return list(ids)
+        return load_tokenizer(self.path)
 
     def _reason(self, row: _Row) -> str | None:
         n_tokens = len(row.prompt) + len(row.completion)
@@ -152,7 +121,7 @@ class Scorer:
         heats = torch.tensor([row.temperature for row in rows for _ in row.completion], device=self.device)
         chunk = max(1, _CHUNK_LOGITS // self.vocab_size)
         parts = zip(*(torch.split(values, chunk) for values in (hidden, tokens, heats)), strict=True)
-        logprobs = torch.cat([self._token_logprobs(*part) for part in parts]).cpu()
+        logprobs = torch.cat([self._head.logprobs(*part) for part in parts]).cpu()
         return [part.tolist() for part in torch.split(logprobs, [len(row.completion) for row in rows])]
 
     def _pad(self, rows: list[_Row]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -165,25 +134,6 @@ class Scorer:
             mask[place, : len(row)] = 1
         return inputs.to(self.device), mask.to(self.device)
 
-    def _token_logprobs(self, hidden: torch.Tensor, tokens: torch.Tensor, heats: torch.Tensor) -> torch.Tensor:
-        logits = self._logits(hidden) / heats.unsqueeze(-1)
-        chosen = logits.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-        return (chosen - logits.logsumexp(-1)).clamp(max=0.0)
-
-    def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        logits = self.model.get_output_embeddings()(hidden).float() * self._scale
-        return torch.tanh(logits / self._softcap) * self._softcap if self._softcap else logits
-
-    @torch.inference_mode()
-    def _check_logits(self) -> None:
-        """Compare the short cut through the head with the model's own logits: families scale or cap them."""
-        inputs = torch.arange(min(4, self.vocab_size), device=self.device).unsqueeze(0)
-        own = self.model(input_ids=inputs, use_cache=False).logits.float()
-        ours = self._logits(self.model.base_model(input_ids=inputs, use_cache=False).last_hidden_state)
-        if own.shape != ours.shape or not torch.allclose(own, ours, rtol=2e-2, atol=1e-3 * float(own.abs().max())):
-            kind = self.model.config.model_type
-            raise ConfigError(f"{self.path}: models of type {kind!r} compute their logits in a way not known here")
-
 
 @dataclass(frozen=True, slots=True)
 class _Row:
@@ -194,35 +144,3 @@ class _Row:
     def __len__(self) -> int:
         """Tokens the model reads: all but the last."""
         return len(self.prompt) + len(self.completion) - 1
-
-
-def _device(device: str) -> str:
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"device is {device!r}, but torch sees no GPU: use auto or cpu")
-    return device
-
-
-def _load(path: Path, dtype: str) -> Any:
-    if dtype not in DTYPES:
-        raise ConfigError(f"dtype is {dtype!r}: use one of {', '.join(DTYPES)}")
-    if not (path / "config.json").is_file():
-        raise ConfigError(f"{path} is not a checkpoint: it has no config.json; give the folder save_pretrained wrote")
-    from safetensors import SafetensorError
-
-    try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            path, dtype=getattr(torch, dtype), local_files_only=True, output_loading_info=True
-        )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ConfigError(f"{path} does not load as a causal language model: {_first_line(error)}") from error
-    model, report = loaded
-    if report["missing_keys"]:
-        missing = sorted(report["missing_keys"])
-        raise ConfigError(f"{path} lacks {len(missing)} of the model's weights, first {missing[0]}: copy it again")
-    return model
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]

@@ -23,6 +23,7 @@ from transformers import (
 from curate.errors import ConfigError, ContractError
 from curate.likelihood import model as module
 from curate.likelihood.model import Score, Scorer
+from curate.models.head import Head
 
 VOCABULARY = 60
 SIZES = {
@@ -302,7 +303,7 @@ def test_a_model_with_unknown_treatment_of_logits_is_refused(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = _save_model(GraniteConfig(**SIZES, logits_scaling=3.0), tmp_path)
-    monkeypatch.setattr(Scorer, "_logits", lambda self, hidden: self.model.lm_head(hidden).float())
+    monkeypatch.setattr(Head, "logits", lambda self, hidden: self.model.lm_head(hidden).float())
     with pytest.raises(ConfigError, match="'granite' compute their logits in a way not known here"):
         Scorer(folder, device="cpu")
 

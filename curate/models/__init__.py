@@ -1,0 +1,1 @@
+"""Hugging Face checkpoints on disk: loading, tokenizing, the language model head. For scorer, sampler and trainer."""

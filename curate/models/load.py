@@ -1,0 +1,61 @@
+"""Load a causal language model and its tokenizer from a local folder, with an error a person can act on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from curate.errors import ConfigError
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+def choose_device(device: str) -> str:
+    """Return the device that ``device`` names; "auto" is a GPU if there is one. Raises ConfigError for an absent GPU."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device is {device!r}, but torch sees no GPU: use auto or cpu")
+    return device
+
+
+def load_model(path: Path, dtype: str = "float32") -> Any:
+    """Load the checkpoint in ``path``, its weights as ``dtype``, on the CPU.
+
+    Raises ConfigError where the folder holds no complete checkpoint of a causal language model.
+    """
+    if dtype not in DTYPES:
+        raise ConfigError(f"dtype is {dtype!r}: use one of {', '.join(DTYPES)}")
+    if not (path / "config.json").is_file():
+        raise ConfigError(f"{path} is not a checkpoint: it has no config.json; give the folder save_pretrained wrote")
+    from safetensors import SafetensorError
+
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            path, dtype=getattr(torch, dtype), local_files_only=True, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ConfigError(f"{path} does not load as a causal language model: {first_line(error)}") from error
+    model, report = loaded
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])
+        raise ConfigError(f"{path} lacks {len(missing)} of the model's weights, first {missing[0]}: copy it again")
+    return model
+
+
+def load_tokenizer(path: Path) -> Any:
+    """Load the tokenizer in ``path``; raises ConfigError where there is none."""
+    try:
+        return AutoTokenizer.from_pretrained(path, local_files_only=True)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{path} has no tokenizer that loads, and samples without token ids need one: {first_line(error)}"
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message."""
+    return str(error).strip().split("\n")[0]
