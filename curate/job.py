@@ -9,7 +9,7 @@
     recipe = "unlikely_grpo"
     beta_rank = 0.25             # keys that are no option of the verb are parameters of the recipe
 
-No inheritance, no interpolation; paths are relative to the working directory; unknown keys are errors.
+``rounds = N`` above the sections repeats sample .. train (curate/rounds.py). No inheritance, no interpolation; paths are relative to the working directory; unknown keys are errors.
 """
 
 from __future__ import annotations
@@ -19,32 +19,18 @@ import json
 import re
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
-from curate.console import say
 from curate.errors import ConfigError, did_you_mean
+from curate.rounds import Step, unroll
 from curate.verbs import VERBS
 from curate.verbs.checks import CHECKS
 
 DATASET_OPTIONS = ("dataset", "to")
 NUMBER_TOML_REFUSES = re.compile(r"[+-]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")  # .25 and 1.
-
-
-@dataclass(frozen=True)
-class Step:
-    """One section of a job, checked: the verb and its arguments."""
-
-    title: str
-    verb: Callable[..., Any]
-    arguments: dict[str, Any]
-
-    def run(self) -> None:
-        say(f"[{self.title}]")
-        self.verb(**self.arguments)
 
 
 def read_job(path: Path, settings: list[str]) -> dict[str, Any]:
@@ -68,7 +54,7 @@ def _apply(job: dict[str, Any], setting: str, path: Path) -> None:
         if not isinstance(place.get(section), dict):
             raise ConfigError(f"--set {setting}: {path} has no section [{'.'.join(sections)}]")
         place = place[section]
-    if not sections:
+    if not sections and key != "rounds":
         raise ConfigError(f"--set {setting}: name the section too, as in --set import.path=FILE")
     place[key] = value
 
@@ -88,19 +74,39 @@ def split_setting(setting: str) -> tuple[str, Any]:
 def steps(path: Path, job: dict[str, Any]) -> list[Step]:
     """Return the job's steps in pipeline order, every section checked before anything runs."""
     known = ["dataset", *(name for name in VERBS if name != "run")]
-    for section in job:
+    n_rounds = _n_rounds(path, job)
+    for section in (name for name in job if name != "rounds"):
         if section not in known:
             hint = did_you_mean(section, known)
             raise ConfigError(f"{path}: unknown section [{section}]{hint}; known: {', '.join(known)}")
     folder = _folder(path, job.get("dataset"))
-    found = []
-    for name, verb in VERBS.items():
-        for title, values in _sections(path, name, job.get(name)):
-            where = f"{path} [{title}]"
-            arguments = _arguments(where, verb, values, folder)
-            _check(where, name, arguments)
-            found.append(Step(title, verb, arguments))
-    return found
+    found = [
+        Step(title, name, verb, _arguments(f"{path} [{title}]", verb, values, folder))
+        for name, verb in VERBS.items()
+        for title, values in _sections(path, name, job.get(name))
+    ]
+    trained = {step.arguments["out"]: step.arguments["model"] for step in found if step.name == "train"}
+    for step in found:
+        _check(f"{path} [{step.title}]", step.name, _as_if_trained(step.arguments, trained))
+    try:
+        return unroll(found, n_rounds, Path(folder)) if n_rounds else found
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _n_rounds(path: Path, job: dict[str, Any]) -> int | None:
+    n_rounds = job.get("rounds")
+    if n_rounds is None or (type(n_rounds) is int and 1 <= n_rounds <= 10_000):
+        return n_rounds
+    raise ConfigError(f"{path}: rounds is {n_rounds!r}: give how often sample .. train is repeated, 1 to 10,000")
+
+
+def _as_if_trained(arguments: dict[str, Any], trained: dict[Path, Path]) -> dict[str, Any]:
+    """Put the model that training starts from for a checkpoint that this job is going to make."""
+    return {
+        key: trained.get(value, value) if key in ("model", "local") and value is not None else value
+        for key, value in arguments.items()
+    }
 
 
 def _folder(path: Path, section: Any) -> str:

@@ -1,8 +1,9 @@
-"""Verifiers and rule judges by name: the general ones and those of the built-in tasks."""
+"""Verifiers, rule judges and checkpoints by name: the general ones and those of the built-in tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,3 +28,22 @@ def find_rule(name: str) -> tuple[Rule, Callable[[str], list[Step]]]:
 
     rule = get(name, also={"countdown": countdown.first_wrong_step})
     return rule, moves.split if name == "countdown" else split
+
+
+POLICIES = Path(__file__).parents[1] / "policies"
+
+
+def find_checkpoint(path: Path) -> Path:
+    """Return the folder of a checkpoint: ``path`` itself, or the shipped policy of that name.
+
+    Raises ConfigError where there is neither; whether the folder holds a whole checkpoint is the loader's to say.
+    """
+    from curate.errors import ConfigError
+
+    if path.is_dir():
+        return path
+    shipped = sorted(folder.name for folder in POLICIES.iterdir() if folder.is_dir()) if POLICIES.is_dir() else []
+    if str(path) in shipped:
+        return POLICIES / str(path)
+    known = f", or the name of a shipped policy ({', '.join(shipped)})" if shipped else ""
+    raise ConfigError(f"{path} is not a folder: give the folder of a Hugging Face checkpoint{known}")
