@@ -25,7 +25,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
 from curate.errors import ConfigError, did_you_mean
-from curate.rounds import Step, unroll
+from curate.rounds import ONCE, Step, unroll
 from curate.verbs import VERBS
 from curate.verbs.checks import CHECKS
 
@@ -72,7 +72,10 @@ def split_setting(setting: str) -> tuple[str, Any]:
 
 
 def steps(path: Path, job: dict[str, Any]) -> list[Step]:
-    """Return the job's steps in pipeline order, every section checked before anything runs."""
+    """Return the job's steps, every section checked before anything runs.
+
+    They come dataset by dataset, each in pipeline order; a section may name another dataset than the job's.
+    """
     known = ["dataset", *(name for name in VERBS if name != "run")]
     n_rounds = _n_rounds(path, job)
     for section in (name for name in job if name != "rounds"):
@@ -89,9 +92,24 @@ def steps(path: Path, job: dict[str, Any]) -> list[Step]:
     for step in found:
         _check(f"{path} [{step.title}]", step.name, _as_if_trained(step.arguments, trained))
     try:
-        return unroll(found, n_rounds, Path(folder)) if n_rounds else found
+        return unroll(found, n_rounds, Path(folder)) if n_rounds else _dataset_by_dataset(found)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def _dataset_by_dataset(steps: list[Step]) -> list[Step]:
+    """Put all steps of one dataset before those of the next: it may sample from what the first one trained.
+
+    Datasets come in the order of their first sections, steps that belong to none (evaluate, report) at the end.
+    """
+    folders = [_dataset_of(step) for step in steps]
+    order = {folder: place for place, folder in enumerate(dict.fromkeys(f for f in folders if f is not None))}
+    return sorted(steps, key=lambda step: order.get(_dataset_of(step), len(order)))
+
+
+def _dataset_of(step: Step) -> Path | None:
+    named = (step.arguments.get(option) for option in DATASET_OPTIONS if step.name not in ONCE)
+    return next((Path(folder) for folder in named if folder is not None), None)
 
 
 def _n_rounds(path: Path, job: dict[str, Any]) -> int | None:
@@ -144,7 +162,7 @@ def _arguments(where: str, verb: Callable[..., Any], section: dict[str, Any], fo
     parameters = inspect.signature(verb).parameters
     hints = get_type_hints(verb, include_extras=True)
     names = {parameter.rstrip("_"): parameter for parameter in parameters}
-    given = {option: folder for option in DATASET_OPTIONS if option in parameters} | section
+    given = {option: folder for option in DATASET_OPTIONS if _is_required(parameters.get(option))} | section
     if "set_" in parameters:
         extra = [
             f"{key}={json.dumps(value, ensure_ascii=False, default=str)}"
@@ -163,6 +181,10 @@ def _arguments(where: str, verb: Callable[..., Any], section: dict[str, Any], fo
         problems = "; ".join(_problem(detail, list(names)) for detail in error.errors())
         raise ConfigError(f"{where}: {problems}") from None
     return {parameter: getattr(checked, f"{name}_") for name, parameter in names.items()}
+
+
+def _is_required(parameter: inspect.Parameter | None) -> bool:
+    return parameter is not None and parameter.default is inspect.Parameter.empty
 
 
 def _default(parameter: inspect.Parameter) -> Any:

@@ -96,3 +96,32 @@ def test_the_value_of_a_setting(setting: str, value: object) -> None:
 def test_a_close_word_is_suggested() -> None:
     assert did_you_mean("verfy", ["verify", "judge"]) == " (did you mean 'verify'?)"
     assert did_you_mean("zzz", ["verify", "judge"]) == ""
+
+
+def test_datasets_follow_each_other_each_in_pipeline_order(tmp_path: Path) -> None:
+    text = f"""
+    [dataset]
+    path = "{tmp_path}/a"
+    [reweight.a]
+    recipe = "grpo"
+    [reweight.b]
+    recipe = "grpo"
+    dataset = "{tmp_path}/b"
+    [verify.a]
+    verifier = "exact"
+    [verify.b]
+    verifier = "exact"
+    dataset = "{tmp_path}/b"
+    """
+    path = tmp_path / "job.toml"
+    path.write_text(text)
+    titles = [step.title for step in steps(path, read_job(path, []))]
+    assert titles == ["verify.a", "reweight.a", "verify.b", "reweight.b"]
+
+
+@pytest.mark.parametrize("rounds", ["0", "1.5", "true", '"2"', "99999"])
+def test_a_senseless_number_of_rounds_is_refused(tmp_path: Path, rounds: str) -> None:
+    path = tmp_path / "job.toml"
+    path.write_text(f'rounds = {rounds}\n[dataset]\npath = "x"\n')
+    with pytest.raises(ConfigError, match="give how often sample .. train is repeated"):
+        steps(path, read_job(path, []))
