@@ -32,8 +32,8 @@ VARIANT_KEYS = {
 }
 DATASET_TABLES = ("prompts", "samples", *VARIANT_KEYS)
 MADE_BY = {
-    "prompts": "curate import PATH --to {dir}",
-    "samples": "curate import PATH --to {dir}",
+    "prompts": "curate prompts PATH --to {dir} (or curate import PATH --to {dir})",
+    "samples": "curate sample {dir} --local PATH (or curate import PATH --to {dir})",
     "verdicts": "curate verify {dir} --verifier NAME",
     "likelihoods": "curate logprob {dir} --from-sampler (or --model PATH)",
     "feedback": "curate judge {dir} --rule NAME",
@@ -80,11 +80,11 @@ class Dataset:
             return
         if not self.root.is_dir():
             raise ConfigError(
-                f"{self.root} is not a folder: give the folder of a dataset, or make one with `curate import`"
+                f"{self.root} is not a folder: give the folder of a dataset, or make one with `curate import` or `curate prompts`"
             )
         if not any((self.root / table).is_dir() for table in DATASET_TABLES):
             raise ConfigError(
-                f"{self.root} holds no table ({', '.join(DATASET_TABLES)}): make one with `curate import PATH --to {shlex.quote(str(self.root))}`"
+                f"{self.root} holds no table ({', '.join(DATASET_TABLES)}): make one with `{MADE_BY['prompts'].format(dir=shlex.quote(str(self.root)))}`"
             )
 
     def __repr__(self) -> str:

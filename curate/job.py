@@ -103,8 +103,8 @@ def _dataset_by_dataset(steps: list[Step]) -> list[Step]:
     Datasets come in the order of their first sections, steps that belong to none (evaluate, report) at the end.
     """
     folders = [_dataset_of(step) for step in steps]
-    order = {folder: place for place, folder in enumerate(dict.fromkeys(f for f in folders if f is not None))}
-    return sorted(steps, key=lambda step: order.get(_dataset_of(step), len(order)))
+    order: dict[Path | None, int] = {folder: place for place, folder in enumerate(dict.fromkeys(folders))}
+    return sorted(steps, key=lambda step: order[_dataset_of(step)] if _dataset_of(step) else len(order))
 
 
 def _dataset_of(step: Step) -> Path | None:

@@ -15,6 +15,7 @@ from curate.parts import Footer, n_rows, read_footer
 State = Literal["done", "pending", "waiting", "stale"]
 
 IMPORT_FINISHED = "import.finished"
+BRINGERS = ("import", "prompts")  # the verbs whose rows come from outside: what they wrote must stay
 
 
 class ContentIds:
@@ -114,18 +115,18 @@ def status(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def unfinished_import(dataset: Dataset) -> str | None:
-    """Return the command of an import that was stopped before its last part, or null."""
+    """Return the command of an import (or of ``prompts``) that was stopped before its last part, or null."""
     return None if (dataset.private / IMPORT_FINISHED).exists() else import_command(dataset)
 
 
 def import_command(dataset: Dataset) -> str | None:
-    """Return the command that imported the samples, or null where they were not imported."""
-    record = read_record(dataset, TableRef("samples"))
-    return record.command_for(dataset) if record and record.verb == "import" else None
+    """Return the command that brought the prompts, with or without samples, or null where no command did."""
+    record = read_record(dataset, TableRef("prompts"))
+    return record.command_for(dataset) if record and record.verb in BRINGERS else None
 
 
 def missing_parts(dataset: Dataset) -> list[str]:
-    """Return ``table/part`` of every part that a finished import wrote and that is no longer there."""
+    """Return ``table/part`` of every part that a finished import (or ``prompts``) wrote and that is no longer there."""
     finished = dataset.private / IMPORT_FINISHED
     if not finished.exists():
         return []

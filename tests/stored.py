@@ -49,3 +49,11 @@ def small_dataset(root: Path, n_parts: int = 2, groups_a_part: int = 2, group_si
         write_rows(data, PROMPTS, name, prompts)
         write_rows(data, SAMPLES, name, samples)
     return data
+
+
+def countdown_prompts(path: Path, n: int = 8, seed: int = 0, prompts_per_part: int = 3_000) -> Dataset:
+    """Return a dataset of n countdown prompts and nothing else, as ``curate prompts countdown`` makes it."""
+    from curate.verbs.prompts import prompts
+
+    prompts("countdown", path, n=n, seed=seed, prompts_per_part=prompts_per_part)
+    return Dataset(path)

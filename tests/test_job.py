@@ -123,5 +123,5 @@ def test_datasets_follow_each_other_each_in_pipeline_order(tmp_path: Path) -> No
 def test_a_senseless_number_of_rounds_is_refused(tmp_path: Path, rounds: str) -> None:
     path = tmp_path / "job.toml"
     path.write_text(f'rounds = {rounds}\n[dataset]\npath = "x"\n')
-    with pytest.raises(ConfigError, match="give how often sample .. train is repeated"):
+    with pytest.raises(ConfigError, match=r"give how often sample \.\. train is repeated"):
         steps(path, read_job(path, []))

@@ -63,8 +63,8 @@ def read(sources: Sequence[Source], options: Options) -> Iterator[Item]:
         plan = make_plan(source, options.columns, names)
         if unused := _without_ids(plan, names):
             yield Note(f"{source.name}: {', '.join(unused)} left out, for there are no completion_ids they belong to")
-        single = {name: _getter(column) for name, column in plan.single.items()}
-        lists = {name: _getter(column) for name, column in plan.lists.items()}
+        single = {name: getter(column) for name, column in plan.single.items()}
+        lists = {name: getter(column) for name, column in plan.lists.items()}
         columns = list(dict.fromkeys([*plan.single.values(), *plan.lists.values()]))
         yield from rows.each(source, partial(_samples, source, plan, single, lists), columns)
 
@@ -100,7 +100,8 @@ def _without_ids(plan: Plan, names: Sequence[str]) -> list[str]:
     return token_columns
 
 
-def _getter(column: str) -> Getter:
+def getter(column: str) -> Getter:
+    """Return what reads a column, or a field by dotted path, of a row; null where the row lacks it."""
     if "." not in column:
         return lambda values: values.get(column)
     parts = column.split(".")

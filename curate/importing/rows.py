@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from curate.errors import ConfigError
-from curate.importing import csvfile, jsonl, parquet
+from curate.importing import arrow, csvfile, jsonl, parquet
 from curate.importing.convert import BadValueError
 from curate.importing.files import JSONL, Source
 from curate.importing.record import Record, reject
@@ -43,6 +43,8 @@ def records(source: Source, columns: Sequence[str] | None = None) -> Iterator[Re
         return parquet.records(source, columns)
     if suffix == ".csv":
         return csvfile.records(source)
+    if suffix == arrow.SUFFIX:
+        return arrow.records(source, columns)
     raise ConfigError(
         f"{source.path}: import reads .jsonl, .parquet and .csv, not {suffix or 'files without a suffix'}"
     )
@@ -55,5 +57,7 @@ def peek(path: Path) -> list[str]:
         return parquet.paths(path)
     if suffix == ".csv":
         return csvfile.header(path)
+    if suffix == arrow.SUFFIX:
+        return arrow.paths(path)
     first = islice(records(Source(path, path.name, True)), PEEK_RECORDS)
     return list(dict.fromkeys(name for r in first if isinstance(r, Record) for name in jsonl.paths(r.values)))

@@ -19,13 +19,14 @@ def reweight(frame: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
 
     - shaped: reward after shaping; null where not judged or where the recipe lacked a value that it reads
     - advantage, weight: null = dropped, else finite
-    - drop_reason: unjudged, no_likelihood, no_rts, singleton, all_wrong, all_correct, degenerate; the first that
-      applies; null = kept
+    - drop_reason: unjudged, no_likelihood, no_rts, singleton, all_wrong, all_correct, degenerate, gated; the first
+      that applies; null = kept
     - group_size, n_correct: samples that took part in the group's statistics, and the correct ones among them
 
     Equal completions (``completion_ids``, or ``completion`` where ids are null or not there) share their mean log-prob
     first (for the ranks only).
-    A group of one is dropped as singleton, a uniform group by the recipe's gate. Raises ConfigError for a missing
+    A group of one is dropped as singleton (unless the recipe has no group statistics), a uniform group by the recipe's
+    gate. Raises ConfigError for a missing
     column or rewards that the recipe is not defined for, ContractError for a key twice or null, NaN or infinity,
     an unknown outcome, or RTS outside [0, 1].
     """
@@ -51,7 +52,11 @@ def _computed(ordered: Ordered, recipe: Recipe) -> pl.DataFrame:
     samples = _leave(ordered.frame, recipe)
     samples = samples.with_columns(shaped=recipe.shaped.over(GROUP))
     rows = samples.select(
-        SHAPED, "left", advantage=recipe.advantage(SHAPED).over(GROUP), weight=_over_groups(recipe.weight)
+        SHAPED,
+        "left",
+        advantage=recipe.advantage(SHAPED).over(GROUP),
+        weight=_over_groups(recipe.weight),
+        gated=_over_groups(recipe.gate),
     )
     of_group = _group_columns(samples, recipe).select(pl.all().gather(samples[GROUP]))
     return ordered.restore(rows.hstack(of_group).select(*_kept()))
@@ -66,7 +71,7 @@ def _group_columns(samples: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
         barred=recipe.drop,
     )
     no_signal = pl.when(pl.col("degenerate") & ~pl.lit(recipe.keep_degenerate)).then(pl.lit("degenerate"))
-    single = pl.when(pl.col("group_size") == 1).then(pl.lit("singleton"))
+    single = pl.when(pl.lit(recipe.needs_group) & (pl.col("group_size") == 1)).then(pl.lit("singleton"))
     return groups.select("group_size", "n_correct", "degenerate", dropped=pl.coalesce(single, "barred", no_signal))
 
 
@@ -105,7 +110,7 @@ def _over_groups(expression: pl.Expr) -> pl.Expr:
 
 def _kept() -> list[pl.Expr]:
     """Null what was dropped and give degenerate groups that are kept an advantage of exactly 0."""
-    reason = pl.coalesce("left", "dropped")
+    reason = pl.coalesce("left", "dropped", "gated")
     advantage = pl.when(pl.col("degenerate")).then(0.0).otherwise("advantage")
     return [
         SHAPED,

@@ -89,19 +89,21 @@ def _count_drops(samples: pl.DataFrame) -> Stats:
     took_part = pl.col("shaped").is_not_null()
     columns = samples.select(GROUP, "shaped", "drop_reason", "group_size")
     left = columns.filter(~took_part)
-    # All samples that took part share one reason, so the first stands for the group.
+    # Of the samples that took part, those of one group that are dropped share one reason: the first stands for them.
+    n_groups = columns.filter(took_part)[GROUP].n_unique()
     groups = (
-        columns.filter(took_part).group_by(GROUP, maintain_order=True).agg(pl.col("drop_reason", "group_size").first())
+        columns.filter(took_part & pl.col("drop_reason").is_not_null())
+        .group_by(GROUP, maintain_order=True)
+        .agg(pl.col("drop_reason", "group_size").first(), rows=pl.len())
     )
-    by_reason = groups.group_by("drop_reason").agg(rows=pl.col("group_size").sum(), groups=pl.len())
-    rows = dict(by_reason.select("drop_reason", "rows").iter_rows())
-    dropped = dict(by_reason.select("drop_reason", "groups").iter_rows())
+    whole = groups.filter(pl.col("rows") == pl.col("group_size"))
+    rows = dict(groups.group_by("drop_reason").agg(pl.col("rows").sum()).iter_rows())
     # Alphabetically "unjudged" comes last: a group is unjudged only if nothing else was missing.
     nobody = left.filter(pl.col("group_size") == 0).group_by(GROUP).agg(pl.col("drop_reason").min())
     return {
         "rows_dropped": _named(REASONS, rows, _tally(left["drop_reason"])),
-        "groups_dropped": _named(REASONS, dropped, _tally(nobody["drop_reason"])),
-        "groups_kept": dropped.get(None, 0),
+        "groups_dropped": _named(REASONS, _tally(whole["drop_reason"]), _tally(nobody["drop_reason"])),
+        "groups_kept": n_groups - whole.height,
     }
 
 

@@ -28,7 +28,9 @@ class Recipe:
     ``shaped`` is the shaped reward; ``advantage`` makes the advantage from the column of shaped rewards.
     ``drop`` gives the reason why a whole group does not train, or null; ``degenerate`` is true for a group without
     signal, which is dropped too unless ``keep_degenerate`` keeps it at an advantage of exactly 0.
-    ``weight`` multiplies the loss of kept samples.
+    ``gate`` gives the reason why a sample does not train though its group does, or null; it stays in the statistics.
+    ``weight`` multiplies the loss of kept samples. ``needs_group`` is false for a recipe without group statistics: a
+    group of one then trains.
     Columns they may read: ``reward``, ``correct``, ``solved``, ``shaped``, and those of likelihoods and feedback.
     """
 
@@ -37,6 +39,8 @@ class Recipe:
     degenerate: pl.Expr
     drop: pl.Expr
     keep_degenerate: bool = False
+    needs_group: bool = True
+    gate: pl.Expr = field(default_factory=lambda: pl.lit(None, pl.String))
     missing: Mapping[str, pl.Expr] = field(default_factory=dict)
     weight: pl.Expr = field(default_factory=lambda: pl.lit(1.0))
     name: str = ""
@@ -47,7 +51,7 @@ class Recipe:
     @property
     def expressions(self) -> tuple[pl.Expr, ...]:
         """List every expression of the recipe."""
-        steps = (self.shaped, self.advantage(SHAPED), self.degenerate, self.drop, self.weight)
+        steps = (self.shaped, self.advantage(SHAPED), self.degenerate, self.drop, self.gate, self.weight)
         return (*self.missing.values(), *steps)
 
 

@@ -1,7 +1,7 @@
 """The recipes: each a function of its parameters that returns a ``Recipe``.
 
 They share the rules of ``apply``: a null reward is not judged and leaves the group; a group of one is dropped as
-``singleton``; a group whose shaped rewards are uniform is dropped as ``degenerate`` (kept at advantage exactly 0 by
+``singleton``, but by recipes without group statistics (raft); a group whose shaped rewards are uniform is dropped as ``degenerate`` (kept at advantage exactly 0 by
 ``keep_groups="all"``); a wrong parameter raises ConfigError. "Correct" comes from the outcome alone.
 """
 
@@ -13,7 +13,7 @@ import polars as pl
 
 from curate.errors import ConfigError
 from curate.reweighting.estimators import center, clamp_correct, damp, leave_one_out, standardize
-from curate.reweighting.gates import TOLERANCE, KeepGroups, can_train, drop_reason, has_success, uniform
+from curate.reweighting.gates import N_CORRECT, TOLERANCE, KeepGroups, can_train, drop_reason, has_success, uniform
 from curate.reweighting.recipe import CORRECT, REWARD, Recipe
 from curate.reweighting.registry import register
 from curate.reweighting.shaping import (
@@ -80,6 +80,27 @@ def rloo(keep_groups: KeepGroups = "mixed") -> Recipe:
         degenerate=uniform(),
         drop=drop_reason(keep_groups),
         keep_degenerate=keep_groups == "all",
+    )
+
+
+@register(rewards="real", source=["arXiv 2504.11343"])
+def raft() -> Recipe:
+    """Train on the correct samples alone, each by its own reward.
+
+    A = max(r, 0) on correct samples; wrong ones are dropped as ``gated``, and counted in the group as they are. No
+    group statistics: a group of one correct sample and an all-correct group train, an all-wrong group is dropped.
+    With rewards of 0 and 1 every advantage is 1: on reference solutions this is supervised training.
+
+    A prompt that is often solved weighs more than a hard one, and nothing pushes wrong answers down: the policy
+    sharpens fast. A correct sample of a reward of 0 or less is kept at advantage 0.
+    """
+    return Recipe(
+        shaped=REWARD.clip(lower_bound=0.0),
+        advantage=lambda shaped: shaped,
+        degenerate=pl.lit(False),
+        drop=pl.when(N_CORRECT == 0).then(pl.lit("all_wrong")),
+        gate=pl.when(~CORRECT).then(pl.lit("gated")),
+        needs_group=False,
     )
 
 

@@ -11,10 +11,12 @@ from typing import Any
 
 from curate.verbs.check import check
 from curate.verbs.compare import compare
+from curate.verbs.evaluate import evaluate
 from curate.verbs.export import export
 from curate.verbs.import_ import import_
 from curate.verbs.judge import judge
 from curate.verbs.logprob import logprob
+from curate.verbs.prompts import prompts
 from curate.verbs.recipes import recipes
 from curate.verbs.reweight import reweight
 from curate.verbs.run import run
@@ -26,12 +28,14 @@ from curate.verbs.verify import verify
 VERBS: dict[str, Callable[..., Any]] = {
     "run": run,
     "import": import_,
+    "prompts": prompts,
     "verify": verify,
     "logprob": logprob,
     "judge": judge,
     "reweight": reweight,
     "compare": compare,
     "export": export,
+    "evaluate": evaluate,
     "sql": sql,
     "show": show,
     "status": status,

@@ -11,6 +11,31 @@ from pathlib import Path
 from typing import Any
 
 
+def prompts(
+    source: str,
+    n: int | None,
+    split: str | None,
+    numbers: int | None,
+    highest: int | None,
+    prompt_column: str | None,
+    answer_column: str | None,
+    reference_column: str | None,
+    domain_column: str | None,
+    id_column: str | None,
+    **_: Any,
+) -> None:
+    from curate.verbs.prompts import check_source
+
+    columns = {
+        "prompt": prompt_column,
+        "answer": answer_column,
+        "reference": reference_column,
+        "domain": domain_column,
+        "prompt_id": id_column,
+    }
+    check_source(source, n, {"split": split, "numbers": numbers, "highest": highest}, columns)
+
+
 def verify(verifier: str, as_: str | None, **_: Any) -> None:
     from curate.dataset import variant_name
     from curate.verbs.lookup import find_verifier
@@ -48,9 +73,46 @@ def reweight(recipe: str, set_: list[str] | None, as_: str | None, **_: Any) -> 
     variant_name(as_ or recipe)
 
 
+def evaluate(
+    datasets: list[Path] | None,
+    k: list[str] | None,
+    model: Path | None,
+    prompts: Path | None,
+    to_: Path | None,
+    uplift: Path | None,
+    scorer: str | None,
+    as_: str | None,
+    **_: Any,
+) -> None:
+    from curate.dataset import variant_name
+    from curate.errors import ConfigError
+    from curate.verbs.evaluate import parse_ks
+
+    parse_ks(k)
+    if (prompts is None) != (to_ is None):
+        raise ConfigError("prompts and to go together: --prompts DIR says what is asked, --to DIR where the answers go")
+    if model is None and (prompts is not None or uplift is not None):
+        raise ConfigError("give --model PATH: the checkpoint that answers the prompts, or scores the samples of --uplift")
+    if model is not None and prompts is None and uplift is None:
+        raise ConfigError("say what --model is for: --prompts DIR --to DIR to sample from it, or --uplift DIR")
+    if not datasets and model is None:
+        raise ConfigError("give one or more datasets, or --model PATH --prompts DIR --to DIR")
+    folders = [folder.resolve() for folder in [*(datasets or []), *([to_] if to_ else [])]]
+    for place, folder in enumerate(folders):
+        if folder in folders[:place]:
+            raise ConfigError(f"{folder} is given twice")
+    if uplift is None and (scorer is not None or as_ is not None):
+        raise ConfigError("--scorer and --as name the likelihoods of --uplift DIR: give that too")
+    for name in (scorer, as_):
+        if name is not None:
+            variant_name(name)
+
+
 CHECKS: dict[str, Callable[..., None]] = {
+    "prompts": prompts,
     "verify": verify,
     "logprob": logprob,
     "judge": judge,
     "reweight": reweight,
+    "evaluate": evaluate,
 }

@@ -55,6 +55,7 @@ def import_(
     from curate.importing import Options, parse_map
     from curate.jobrecord import DATASET, JobRecord, versions
     from curate.stage import variant_lock
+    from curate.verbs.sources import is_done
 
     options = Options(parse_map(map_ or []), correct_when, _decoder(tokenizer) if tokenizer else None)
     data = Dataset(to, create=True)
@@ -78,11 +79,12 @@ def import_(
     records = {
         ref: JobRecord("import", str(ref), parameters, inputs, [], again, versions()) for ref, inputs in INPUTS.items()
     }
-    if _is_done(data, records, overwrite):  # takes no lock, so that a read-only dataset can be imported again
+    done = records[SAMPLES].hash
+    if is_done(data, records, done, overwrite):  # takes no lock, so that a read-only dataset can be imported again
         say(_nothing_to_do(data, path))
         return
     with variant_lock(data, SAMPLES):
-        if _is_done(data, records, overwrite):
+        if is_done(data, records, done, overwrite):
             say(_nothing_to_do(data, path))
         else:
             _import(data, records, path, format_, options, rows_per_part, max_bad_share, overwrite)
@@ -107,37 +109,6 @@ def _source(data: Dataset, path: list[Path], format_: str | None, options: Optio
     return {"format": chosen.NAME, "source": fingerprint(sources)}
 
 
-def _is_done(data: Dataset, records: dict[TableRef, JobRecord], overwrite: bool) -> bool:
-    """Say whether every part is there and whole, or refuse where they were made with other parameters."""
-    import orjson
-
-    from curate.jobrecord import refuse_other_parameters
-    from curate.states import IMPORT_FINISHED, missing_parts
-
-    if overwrite:
-        return False
-    for record in records.values():
-        refuse_other_parameters(data, record)
-    finished = data.private / IMPORT_FINISHED
-    if not finished.exists() or orjson.loads(finished.read_bytes())["job"] != records[SAMPLES].hash:
-        return False
-    return not missing_parts(data) and not _broken_parts(data)
-
-
-def _broken_parts(data: Dataset) -> list[Path]:
-    """Return the parts that are no whole Parquet files."""
-    from curate.errors import ContractError
-    from curate.parts import read_footer
-
-    broken = []
-    for path in (data.part(ref, name) for ref in INPUTS for name in data.parts(ref)):
-        try:
-            read_footer(path)
-        except ContractError:
-            broken.append(path)
-    return broken
-
-
 def _import(
     data: Dataset,
     records: dict[TableRef, JobRecord],
@@ -151,48 +122,29 @@ def _import(
     import shutil
     import time
 
-    import orjson
-
     from curate.console import say
     from curate.importing import load, sentences
-    from curate.jobrecord import write_durably
-    from curate.states import IMPORT_FINISHED
     from curate.summary import Summary
+    from curate.verbs.sources import keep_rejects, make_room, mark_finished, refuse_rejects
 
     started = time.monotonic()
     scratch = data.private / "tmp" / "import"
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         loaded = load(path, format_, options, scratch, rows_per_part, path[0].resolve().name)
-        _keep_rejects(data, loaded)
-        for line in sentences(loaded.report, str(VERDICTS)):
+        report = loaded.report
+        kept = keep_rejects(data, "import", report.n_rejects, loaded.rejects_path)
+        for line in sentences(report, str(VERDICTS)):
             say(line)
-        _refuse_rejects(data, loaded, max_bad_share)
-        _make_room(data, records, overwrite)
-        summary = Summary(str(SAMPLES), rejected=loaded.report.n_rejects, rows_in=loaded.report.n_rejects)
+        refuse_rejects(report.n_rejects, report.n_samples + report.n_rejects, max_bad_share, kept)
+        make_room(data, records, overwrite)
+        summary = Summary(str(SAMPLES), rejected=report.n_rejects, rows_in=report.n_rejects)
         parts = _write_parts(data, records, loaded, summary)
-        finished = orjson.dumps({"job": records[SAMPLES].hash, "parts": parts}, option=orjson.OPT_INDENT_2)
-        write_durably(data.private / IMPORT_FINISHED, finished)
+        mark_finished(data, records[SAMPLES].hash, parts)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     summary.seconds = time.monotonic() - started
     say(summary)
-
-
-def _make_room(data: Dataset, records: dict[TableRef, JobRecord], overwrite: bool) -> None:
-    """Store the job records, and take away what the import is about to replace."""
-    from curate.console import say
-    from curate.jobrecord import store
-    from curate.stage import clear_temporary
-    from curate.states import IMPORT_FINISHED
-
-    (data.private / IMPORT_FINISHED).unlink(missing_ok=True)
-    for ref, record in records.items():
-        store(data, record, overwrite=overwrite)
-        clear_temporary(data, ref)
-    for path in _broken_parts(data):
-        say(f"{path} is no whole Parquet file: deleted, to be made again")
-        path.unlink()
 
 
 def _write_parts(
@@ -256,29 +208,6 @@ def _mixed_policy_groups(samples: pa.Table) -> int:
     distinct = [pl.col(column).drop_nulls().n_unique() for column in ("policy", "policy_version")]
     mixed = frame.group_by("group_id").agg((pl.max_horizontal(distinct) > 1).alias("is_mixed"))
     return int(mixed["is_mixed"].sum())
-
-
-def _keep_rejects(data: Dataset, loaded: Loaded) -> None:
-    """Keep the rejects of this import; those of an earlier one say nothing any more."""
-    target = data.private / "rejects" / "import.jsonl"
-    if loaded.report.n_rejects:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        loaded.rejects_path.replace(target)
-    else:
-        target.unlink(missing_ok=True)
-
-
-def _refuse_rejects(data: Dataset, loaded: Loaded, max_bad_share: float) -> None:
-    from curate.errors import ShareError
-
-    report = loaded.report
-    n_rows = report.n_samples + report.n_rejects
-    if report.n_rejects / n_rows > max_bad_share:
-        raise ShareError(
-            f"{report.n_rejects:,} of {n_rows:,} rows ({report.n_rejects / n_rows:.1%}) could not be read, more than "
-            f"--max-bad-share {max_bad_share:g}; nothing was imported. Each is in {data.private / 'rejects' / 'import.jsonl'} with "
-            "file, line and reason: mend them, or raise --max-bad-share."
-        )
 
 
 def _decoder(tokenizer: Path) -> Any:

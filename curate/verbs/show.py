@@ -26,16 +26,18 @@ def show(
     group: Annotated[str, typer.Argument(metavar="GROUP", help="group_id, or a prompt_id.", show_default=False)],
     json: Json = False,
 ) -> None:
-    """Show one group: its prompt, its completions, and what every variant says of them."""
+    """Show one group: its prompt, its completions, and what every variant says of them; or a prompt without any."""
     from curate.console import clean, print_json, print_table
     from curate.dataset import Dataset
     from curate.query import connect
 
     data = Dataset(dataset)
-    for table in ("samples", "prompts"):
-        data.choose(table)
+    data.choose("prompts")
     connection = connect(data)
     group_id = _group_id(connection, data, group)
+    if group_id is None:
+        _show_prompt(_rows(connection, data, "prompts", "prompt_id = ?", group)[0], json)
+        return
     samples = _rows(connection, data, "samples", "group_id = ? ORDER BY sample_index", group_id)
     prompts = _rows(connection, data, "prompts", "prompt_id = ?", samples[0]["prompt_id"])
     prompt: dict[str, Any] = prompts[0] if prompts else {"prompt": None, "answer": None, "reference": None}
@@ -53,26 +55,49 @@ def show(
             print_table(list(rows[0]), [list(row.values()) for row in rows], title=name)
 
 
+def _show_prompt(prompt: dict[str, Any], json: bool) -> None:
+    from curate.console import clean, print_json, say
+
+    if json:
+        print_json({"group_id": None, "prompt": prompt, "samples": [], "variants": {}})
+        return
+    print(f"prompt {clean(prompt['prompt_id'])}\n\n{clean(str(prompt['prompt'] or '(only token ids)'))}\n")
+    for name in ("answer", "reference"):
+        print(f"{name}: {clean(str(prompt[name]))}\n")
+    say("it has no samples yet")
+
+
 def _annotated(data: Dataset) -> list[TableRef]:
     return [ref for ref in data.refs() if ref.table in _COLUMNS]
 
 
-def _group_id(connection: duckdb.DuckDBPyConnection, data: Dataset, group: str) -> int:
-    from curate.console import command
+def _group_id(connection: duckdb.DuckDBPyConnection, data: Dataset, group: str) -> int | None:
+    """Return the group of that id or prompt; null for a prompt that has none yet."""
     from curate.errors import ConfigError
-    from curate.query import records
+    from curate.query import records, tables
 
     number = int(group) if group.removeprefix("-").isdecimal() and len(group) <= 20 else None
     query = (
         "SELECT DISTINCT group_id::BIGINT AS group_id FROM samples WHERE group_id::VARCHAR = ? OR prompt_id = ? LIMIT 2"
     )
-    found = [int(row["group_id"]) for row in records(connection, data, "samples", query, [str(number), group])]
-    if not found:
-        some = command("sql", data.root, "SELECT DISTINCT group_id, prompt_id FROM samples LIMIT 10")
-        raise ConfigError(f"{data.root} has no group {group!r}: list some with `{some}`")
+    has_samples = "samples" in tables(data)
+    rows = records(connection, data, "samples", query, [str(number), group]) if has_samples else []
+    found = [int(row["group_id"]) for row in rows]
     if len(found) > 1:
         raise ConfigError(f"prompt {group!r} has several groups ({found[0]}, {found[1]}, ...): give a group_id")
-    return found[0]
+    if not found and not _rows(connection, data, "prompts", "prompt_id = ?", group):
+        raise ConfigError(_unknown(data, group, has_samples))
+    return found[0] if found else None
+
+
+def _unknown(data: Dataset, group: str, has_samples: bool) -> str:
+    from curate.console import command
+
+    if not has_samples:
+        some = command("sql", data.root, "SELECT prompt_id, prompt FROM prompts LIMIT 10")
+        return f"{data.root} has no samples (run `{data.maker('samples')}`) and no prompt {group!r}: list some with `{some}`"
+    some = command("sql", data.root, "SELECT DISTINCT group_id, prompt_id FROM samples LIMIT 10")
+    return f"{data.root} has no group {group!r}: list some with `{some}`"
 
 
 def _rows(

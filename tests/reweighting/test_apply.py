@@ -12,6 +12,7 @@ ALL = {
     "grpo": recipes.grpo(),
     "dr_grpo": recipes.dr_grpo(),
     "rloo": recipes.rloo(),
+    "raft": recipes.raft(),
     "unlikely_grpo": recipes.unlikely_grpo(beta_rank=0.25),
     "unlikely_by_sum": recipes.unlikely_grpo(beta_rank=0.25, rank_by="sum", among="correct", scale="none"),
     "he2025_release": recipes.he2025_release(),
@@ -20,7 +21,10 @@ ALL = {
     "unlikely_spectral": recipes.unlikely_spectral(beta_rank=0.25),
 }
 SPECTRAL = {"spectral_grpo", "spectral_all", "unlikely_spectral"}
+CORRECT_ONLY = {"raft"}
 every_recipe = pytest.mark.parametrize("name", ALL)
+every_recipe_of_groups = pytest.mark.parametrize("name", sorted(set(ALL) - CORRECT_ONLY))
+correct_only = pytest.mark.parametrize("name", sorted(CORRECT_ONLY))
 
 
 def group(rewards: list[float | None], **columns: list[object]) -> pl.DataFrame:
@@ -62,7 +66,7 @@ def test_an_empty_frame_stays_empty(name: str) -> None:
     assert set(NAMES) <= set(found.columns)
 
 
-@every_recipe
+@every_recipe_of_groups
 def test_a_group_of_one_is_a_singleton_also_where_nothing_was_read(name: str) -> None:
     for reward in (0.0, 1.0):
         found = reweight(group([reward], mean_logprob=[None], sum_logprob=[None], rts=[None]), ALL[name])
@@ -83,7 +87,27 @@ def test_an_all_wrong_group_teaches_only_with_a_graded_reward(name: str) -> None
         assert found["advantage"].sum() == pytest.approx(0.0, abs=1e-12)
 
 
-@every_recipe
+@correct_only
+def test_a_recipe_without_group_statistics_keeps_a_group_of_one_and_one_of_correct_samples(name: str) -> None:
+    alone = reweight(group([1.0]), ALL[name])
+    assert alone.select(NAMES).row(0) == (1.0, 1.0, 1.0, None, 1, 1)
+    assert_dropped(reweight(group([0.0]), ALL[name]), "all_wrong")
+    found = reweight(group([1.0] * 4), ALL[name])
+    assert found.select(NAMES).rows() == [(1.0, 1.0, 1.0, None, 4, 4)] * 4
+
+
+@correct_only
+def test_wrong_samples_of_a_mixed_group_are_gated_and_counted(name: str) -> None:
+    found = reweight(group([1.0, 0.0, None, 1.0]), ALL[name])
+    assert found.select(NAMES).rows() == [
+        (1.0, 1.0, 1.0, None, 3, 2),
+        (0.0, None, None, "gated", 3, 2),
+        (None, None, None, "unjudged", 3, 2),
+        (1.0, 1.0, 1.0, None, 3, 2),
+    ]
+
+
+@every_recipe_of_groups
 def test_an_all_correct_group_is_dropped_and_nothing_is_read_for_it(name: str) -> None:
     found = reweight(group([1.0] * 4, mean_logprob=[None] * 4, sum_logprob=[None] * 4, rts=[None] * 4), ALL[name])
     assert_dropped(found, "all_correct")
@@ -120,9 +144,10 @@ def test_samples_alike_in_all_that_is_read_get_the_same_advantage(name: str) -> 
 @every_recipe
 def test_kept_rows_have_a_finite_advantage_and_weight_1(name: str) -> None:
     found = reweight(group([1.0, 0.0, 1.0, 0.0]), ALL[name])
-    assert reasons(found) == [None] * 4
-    assert found["advantage"].is_finite().all()
-    assert found["weight"].to_list() == [1.0] * 4
+    wrong = "gated" if name in CORRECT_ONLY else None
+    assert reasons(found) == [None, wrong, None, wrong]
+    assert found["advantage"].drop_nulls().is_finite().all()
+    assert found["weight"].to_list() == [1.0, None if wrong else 1.0] * 2
     assert found["group_size"].to_list() == [4] * 4
     assert found["n_correct"].to_list() == [2] * 4
 

@@ -236,3 +236,18 @@ def test_a_group_of_which_one_sample_was_judged_but_nothing_else_known_is_not_un
     stats = diagnose(found)
     assert nonzero(stats["rows_dropped"]) == {"unjudged": 1, "no_rts": 2}
     assert nonzero(stats["groups_dropped"]) == {"no_rts": 1}
+
+
+def test_a_group_of_which_some_samples_are_gated_is_kept() -> None:
+    frame = pl.DataFrame(
+        {
+            "group_id": [1, 1, 1, 2, 2, 3],
+            "sample_index": [0, 1, 2, 0, 1, 0],
+            "reward": [0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        }
+    )
+    stats = diagnose(reweight(frame, recipes.raft()))
+    assert (stats["groups_kept"], stats["rows_kept"], stats["correct_kept"], stats["wrong_kept"]) == (2, 2, 2, 0)
+    assert {reason: n for reason, n in stats["rows_dropped"].items() if n} == {"gated": 2, "all_wrong": 2}
+    assert {reason: n for reason, n in stats["groups_dropped"].items() if n} == {"all_wrong": 1}
+    assert stats["groups_degenerate"] == 0

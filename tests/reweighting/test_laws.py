@@ -18,6 +18,7 @@ ALL = [
     recipes.grpo(),
     recipes.dr_grpo(keep_groups="all"),
     recipes.rloo(),
+    recipes.raft(),
     recipes.unlikely_grpo(beta_rank=0.25),
     recipes.unlikely_grpo(beta_rank=0.5, ties="index", among="correct", keep_groups="all"),
     recipes.he2025_release(),

@@ -112,7 +112,7 @@ class Oracle:
     def run(self) -> list[tuple[Any, ...]]:
         judged = [sample for sample in self.group if sample["reward"] is not None]
         n_judged, solved = len(judged), sum(map(self.is_correct, judged))
-        trains = outcomes_train(self.p["keep_groups"], solved, n_judged)
+        trains = outcomes_train(self.p.get("keep_groups", "all"), solved, n_judged)
         reasons: list[str | None] = []
         for sample in self.group:
             reason = None
@@ -128,23 +128,34 @@ class Oracle:
         taking_part = [sample for sample, reason in zip(self.group, reasons, strict=True) if reason is None]
         size, n_correct = len(taking_part), sum(map(self.is_correct, taking_part))
         shaped = self.shape(taking_part, solved)
-        reason = self.group_reason(taking_part, shaped, solved)
-        advantages = self.estimate(taking_part, shaped, solved) if reason is None else [None] * size
-        results = iter(zip(shaped, advantages, strict=True))
+        barred = self.sample_reasons(taking_part, shaped, solved)
+        advantages = self.estimate(taking_part, shaped, solved) if None in barred else [None] * size
+        results = iter(zip(shaped, advantages, barred, strict=True))
         rows: list[tuple[Any, ...]] = []
         for left in reasons:
-            value, advantage = next(results) if left is None else (None, None)
+            value, advantage, reason = next(results) if left is None else (None, None, left)
+            advantage = advantage if reason is None else None
             weight = None if advantage is None else 1.0
-            rows.append((value, advantage, weight, left or reason, size, n_correct))
+            rows.append((value, advantage, weight, reason, size, n_correct))
         return rows
+
+    def sample_reasons(self, samples: list[Sample], shaped: list[float], solved: int) -> list[str | None]:
+        """Return why each sample that took part is dropped: mostly for the group's reason."""
+        if self.name != "raft":
+            return [self.group_reason(samples, shaped, solved)] * len(samples)
+        if not any(map(self.is_correct, samples)):
+            return ["all_wrong"] * len(samples)
+        return [None if self.is_correct(sample) else "gated" for sample in samples]
 
     def shape(self, samples: list[Sample], solved: int) -> list[float]:
         size, n_correct = len(samples), sum(map(self.is_correct, samples))
-        trains = outcomes_train(self.p["keep_groups"], n_correct, size)
+        trains = outcomes_train(self.p.get("keep_groups", "all"), n_correct, size)
         if self.ranks:
             pool = [s for s in samples if self.p["among"] == "group" or self.is_correct(s)]
             ranked = [s[f"{self.p['rank_by']}_logprob"] for s in pool]
         shaped = []
+        if self.name == "raft":
+            return [max(sample["reward"], 0.0) for sample in samples]
         for sample in samples:
             reward = sample["reward"]
             if self.reads_rts(sample, trains, solved):
@@ -180,6 +191,8 @@ class Oracle:
         return "degenerate" if degenerate and keep != "all" else None
 
     def estimate(self, samples: list[Sample], shaped: list[float], solved: int) -> list[float]:
+        if self.name == "raft":
+            return shaped
         if self.is_degenerate(samples, shaped, solved):
             return [0.0] * len(shaped)
         size, advantages = len(shaped), []
@@ -227,6 +240,7 @@ CASES = [
     *[("grpo", parameters, binary) for parameters in (*KEEP, {"eps": 1e-4}) for binary in (True, False)],
     *[("dr_grpo", parameters, binary) for parameters in KEEP for binary in (True, False)],
     *[("rloo", parameters, binary) for parameters in KEEP for binary in (True, False)],
+    *[("raft", {}, binary) for binary in (True, False)],
     *[("unlikely_grpo", parameters, True) for parameters in UNLIKELY],
     ("he2025_release", {}, True),
     *[("spectral_grpo", parameters, True) for parameters in SPECTRAL],
@@ -260,7 +274,7 @@ def test_a_recipe_gives_what_loops_give(
     recipe = build(name, parameters)
     expected = [row for group in groups for row in Oracle(group, name, dict(recipe.parameters)).run()]
     found = reweight(frame, recipe).select("shaped", "advantage", "weight", "drop_reason", "group_size", "n_correct")
-    assert {row[3] for row in expected} >= {None, "unjudged", "singleton"}
+    assert {row[3] for row in expected} >= {None, "unjudged", "gated" if name == "raft" else "singleton"}
     for position, (row, wanted) in enumerate(zip(found.iter_rows(), expected, strict=True)):
         assert row[3:] == wanted[3:], (position, row, wanted)
         assert row[:3] == pytest.approx(wanted[:3], abs=1e-12), (position, row, wanted)

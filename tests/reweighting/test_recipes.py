@@ -37,6 +37,15 @@ def test_real_rewards_are_centred_whatever_their_outcome() -> None:
     assert advantages(frame, recipes.dr_grpo()) == [-1.5, 2.0, -0.5]
 
 
+def test_raft_by_hand() -> None:
+    assert advantages(group([1.0, 0.0, 1.0, 0.0]), recipes.raft()) == [1.0, None, 1.0, None]
+    signed = group([2.5, -1.0, -0.5], outcome=["correct", "incorrect", "correct"])
+    found = reweight(signed, recipes.raft())
+    assert found["shaped"].to_list() == [2.5, 0.0, 0.0]
+    assert found["advantage"].to_list() == [2.5, None, 0.0]
+    assert found["drop_reason"].to_list() == [None, "gated", None]
+
+
 def test_unlikely_grpo_by_hand() -> None:
     # G = 4, beta 0.5, ranks 1..4, correct at 1 and 4: R = 1 - 0.5 * 3/4 = 0.625 and 1; mean 0.40625
     frame = by_rank({1, 4}, size=4)

@@ -8,7 +8,7 @@ from curate.reweighting import recipes
 from curate.reweighting.recipe import needed_columns
 from curate.reweighting.registry import build, describe, names
 
-ALL = ["dr_grpo", "grpo", "he2025_release", "rloo", "spectral_grpo", "unlikely_grpo", "unlikely_spectral"]
+ALL = ["dr_grpo", "grpo", "he2025_release", "raft", "rloo", "spectral_grpo", "unlikely_grpo", "unlikely_spectral"]
 
 
 def test_every_recipe_is_listed_under_its_functions_name() -> None:
@@ -23,6 +23,7 @@ def test_every_recipe_is_listed_under_its_functions_name() -> None:
         ("rloo", {"keep_groups": "all"}, ("outcome", "reward")),
         ("unlikely_grpo", {"beta_rank": 0.25}, ("mean_logprob", "outcome", "reward")),
         ("unlikely_grpo", {"beta_rank": 0.25, "rank_by": "sum"}, ("outcome", "reward", "sum_logprob")),
+        ("raft", {}, ("outcome", "reward")),
         ("he2025_release", {}, ("mean_logprob", "outcome", "reward")),
         ("spectral_grpo", {}, ("outcome", "reward", "rts")),
         (
