@@ -174,7 +174,7 @@ def _arguments(where: str, verb: Callable[..., Any], section: dict[str, Any], fo
         f"{name}_": (_field_type(hints[parameter]), Field(_default(parameters[parameter]), alias=name))
         for name, parameter in names.items()
     }
-    model: Any = create_model("Section", __config__=ConfigDict(extra="forbid"), **fields)  # type: ignore[call-overload]
+    model: Any = create_model("Section", __config__=ConfigDict(extra="forbid", coerce_numbers_to_str=True), **fields)  # type: ignore[call-overload]
     try:
         checked = model(**given)
     except ValidationError as error:

@@ -221,13 +221,18 @@ def _add(key: str, one: Any, other: Any) -> Any:
 def summarize(stats: Stats) -> Stats:
     """Turn the sums of ``diagnose`` or ``merge`` into figures; the counts stay as they are.
 
-    Shares are of kept samples; ``mean_advantage_by_rank`` is null where no kept correct sample had the rank;
+    ``groups_with_signal`` have a kept advantage that is not 0, and their share is of all groups; the other shares are of
+    kept samples; ``mean_advantage_by_rank`` is null where no kept correct sample had the rank;
     ``rank_agreement`` is Kendall's tau-a of mean_logprob against sum_logprob, estimated from neighbouring pairs;
     ``rts_with_*`` are Pearson correlations. Nothing to divide by gives null.
     """
     ranks = stats["advantage_by_rank"]
     pairs = stats["rank_agreement"]
+    kept_at_zero = stats["groups_degenerate"] - stats["groups_dropped"]["degenerate"]
+    with_signal = stats["groups_kept"] - kept_at_zero
     figures = {
+        "groups_with_signal": with_signal,
+        "share_groups_with_signal": _ratio(with_signal, stats["groups"]),
         "share_correct_negative": _ratio(stats["correct_negative"], stats["correct_kept"]),
         "share_wrong_positive": _ratio(stats["wrong_positive"], stats["wrong_kept"]),
         "mean_advantage_by_rank": ranks and [_ratio(a, n) for a, n in zip(ranks["sum"], ranks["n"], strict=True)],

@@ -1,8 +1,9 @@
 """The recipes: each a function of its parameters that returns a ``Recipe``.
 
 They share the rules of ``apply``: a null reward is not judged and leaves the group; a group of one is dropped as
-``singleton``, but by recipes without group statistics (raft); a group whose shaped rewards are uniform is dropped as ``degenerate`` (kept at advantage exactly 0 by
-``keep_groups="all"``); a wrong parameter raises ConfigError. "Correct" comes from the outcome alone.
+``singleton``, but not by recipes without group statistics (raft); a group whose shaped rewards are uniform is dropped
+as ``degenerate`` (kept at advantage exactly 0 by ``keep_groups="all"``); a wrong parameter raises ConfigError.
+"Correct" comes from the outcome alone.
 """
 
 from __future__ import annotations

@@ -18,11 +18,13 @@ from curate.verbs.judge import judge
 from curate.verbs.logprob import logprob
 from curate.verbs.prompts import prompts
 from curate.verbs.recipes import recipes
+from curate.verbs.report import report
 from curate.verbs.reweight import reweight
 from curate.verbs.run import run
 from curate.verbs.show import show
 from curate.verbs.sql import sql
 from curate.verbs.status import status
+from curate.verbs.train import train
 from curate.verbs.verify import verify
 
 VERBS: dict[str, Callable[..., Any]] = {
@@ -35,7 +37,9 @@ VERBS: dict[str, Callable[..., Any]] = {
     "reweight": reweight,
     "compare": compare,
     "export": export,
+    "train": train,
     "evaluate": evaluate,
+    "report": report,
     "sql": sql,
     "show": show,
     "status": status,

@@ -56,11 +56,14 @@ def logprob(model: Path | None, from_sampler: bool, as_: str | None, **_: Any) -
         variant_name(as_)
 
 
-def judge(rule: str, as_: str | None, **_: Any) -> None:
+def judge(rule: str, scope: Any, as_: str | None, **_: Any) -> None:
     from curate.dataset import variant_name
-    from curate.verbs.lookup import find_rule
+    from curate.verbs.judge import choose_scope
+    from curate.verbs.lookup import find_clusters, find_rule
 
-    find_rule(rule)
+    choose_scope(rule, scope)
+    if find_clusters(rule) is None:
+        find_rule(rule)
     variant_name(as_ or rule)
 
 
@@ -78,26 +81,37 @@ def evaluate(
     k: list[str] | None,
     model: Path | None,
     prompts: Path | None,
-    to_: Path | None,
+    to: Path | None,
     uplift: Path | None,
     scorer: str | None,
     as_: str | None,
+    n: int | None,
+    verifier: str | None,
     **_: Any,
 ) -> None:
     from curate.dataset import variant_name
     from curate.errors import ConfigError
     from curate.verbs.evaluate import parse_ks
+    from curate.verbs.lookup import find_verifier
 
-    parse_ks(k)
-    if (prompts is None) != (to_ is None):
+    ks = parse_ks(k)
+    if n is not None and n < ks[-1]:
+        raise ConfigError(
+            f"n is {n}, fewer than k = {ks[-1]}: draw at least that many, better twice as many, or lower k"
+        )
+    if prompts is not None and verifier is not None:
+        find_verifier(verifier)
+    if (prompts is None) != (to is None):
         raise ConfigError("prompts and to go together: --prompts DIR says what is asked, --to DIR where the answers go")
     if model is None and (prompts is not None or uplift is not None):
-        raise ConfigError("give --model PATH: the checkpoint that answers the prompts, or scores the samples of --uplift")
+        raise ConfigError(
+            "give --model PATH: the checkpoint that answers the prompts, or scores the samples of --uplift"
+        )
     if model is not None and prompts is None and uplift is None:
         raise ConfigError("say what --model is for: --prompts DIR --to DIR to sample from it, or --uplift DIR")
     if not datasets and model is None:
         raise ConfigError("give one or more datasets, or --model PATH --prompts DIR --to DIR")
-    folders = [folder.resolve() for folder in [*(datasets or []), *([to_] if to_ else [])]]
+    folders = [folder.resolve() for folder in [*(datasets or []), *([to] if to else [])]]
     for place, folder in enumerate(folders):
         if folder in folders[:place]:
             raise ConfigError(f"{folder} is given twice")
@@ -108,6 +122,14 @@ def evaluate(
             variant_name(name)
 
 
+def report(datasets: list[Path], k: list[str] | None, **_: Any) -> None:
+    from curate.verbs.evaluate import parse_ks
+    from curate.verbs.report_folders import labels
+
+    parse_ks(k)
+    labels(datasets)
+
+
 CHECKS: dict[str, Callable[..., None]] = {
     "prompts": prompts,
     "verify": verify,
@@ -115,4 +137,5 @@ CHECKS: dict[str, Callable[..., None]] = {
     "judge": judge,
     "reweight": reweight,
     "evaluate": evaluate,
+    "report": report,
 }

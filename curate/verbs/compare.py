@@ -27,7 +27,17 @@ def compare(dataset: DatasetDir, json: Json = False) -> None:
         print_json({name: summarize(each) for name, each in variants.items()})
         return
     rows = [[name, *_row(each)] for name, each in variants.items()]
-    heads = ("recipe", "groups kept", "samples kept", "correct A<0", "wrong A>0", "A likeliest", "A rarest", "max |A|")
+    heads = (
+        "recipe",
+        "groups kept",
+        "with signal",
+        "samples kept",
+        "correct A<0",
+        "wrong A>0",
+        "A likeliest",
+        "A rarest",
+        "max |A|",
+    )
     print_table(
         heads, rows, title=f"{dataset}: A likeliest / rarest is the mean over correct samples, by quarter of rank"
     )
@@ -54,6 +64,7 @@ def _row(each: dict[str, Any]) -> list[Any]:
     quarters = mean_by_rank(each["advantage_by_rank"], n_bins=4)
     return [
         f"{figures['groups_kept']:,} of {figures['groups']:,}",
+        share(figures["share_groups_with_signal"]),
         figures["rows_kept"],
         share(figures["share_correct_negative"]),
         share(figures["share_wrong_positive"]),

@@ -36,6 +36,7 @@ def figures(statistics: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("groups", f"{s['groups']:,}: {_counts(s['groups_by_class'])}"),
         ("kept", f"{s['groups_kept']:,} groups, {s['rows_kept']:,} of {s['rows']:,} samples"),
+        ("groups with a training signal", f"{s['groups_with_signal']:,}: {share(s['share_groups_with_signal'])}"),
         ("groups dropped whole", _counts(s["groups_dropped"])),
         ("samples dropped", _counts(s["rows_dropped"])),
         ("correct samples with A < 0", share(s["share_correct_negative"])),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +22,26 @@ def find_verifier(name: str) -> Verifier:
 
 def find_rule(name: str) -> tuple[Rule, Callable[[str], list[Step]]]:
     """Return a rule and how it splits a completion into steps; raises ConfigError for an unknown name."""
+    from curate.errors import ConfigError
     from curate.judging import get, split
     from curate.tasks import judge as countdown
     from curate.tasks import moves
 
-    rule = get(name, also={"countdown": countdown.first_wrong_step})
+    try:
+        rule = get(name, also={"countdown": countdown.first_wrong_step})
+    except ConfigError as error:
+        raise ConfigError(f"{error}; for strategies of correct completions: {CLUSTERING}") from None
     return rule, moves.split if name == "countdown" else split
+
+
+CLUSTERING = "canonical"
+
+
+def find_clusters(name: str) -> Callable[[Sequence[str], str], list[int | None]] | None:
+    """Return the rule that numbers the strategies of a group's solutions, or null for a rule that judges steps."""
+    from curate.tasks import strategy
+
+    return strategy.clusters if name == CLUSTERING else None
 
 
 POLICIES = Path(__file__).parents[1] / "policies"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _COLUMNS = {
     "verdicts": ("outcome", "reward", "extracted"),
     "likelihoods": ("mean_logprob", "likelihood_rank"),
-    "feedback": ("first_error_step", "n_steps", "rts", "error"),
+    "feedback": ("first_error_step", "n_steps", "rts", "cluster", "diversity", "error"),
     "advantages": ("shaped", "advantage", "drop_reason"),
 }
 

@@ -131,6 +131,16 @@ def test_degenerate_groups_count_whether_dropped_or_kept_at_0(keep_groups: str) 
     assert diagnose(reweight(flat, recipe))["groups_degenerate"] == 1
 
 
+@pytest.mark.parametrize("keep_groups", ["not_all_correct", "all"])
+def test_a_group_has_signal_where_a_kept_advantage_is_not_0(keep_groups: str) -> None:
+    groups = frame([0.0, 0.0], [0.0, 0.0], [1.0, 0.0], rts=[0.5, 0.5, 0.5, 0.25, None, 0.5])
+    recipe = recipes.spectral_grpo(keep_groups=keep_groups)  # type: ignore[arg-type]
+    figures = summarize(diagnose(reweight(groups, recipe)))
+    assert figures["groups_with_signal"] == 2
+    assert figures["share_groups_with_signal"] == pytest.approx(2 / 3)
+    assert summarize(diagnose(reweight(groups.clear(), recipe)))["share_groups_with_signal"] is None
+
+
 def test_rank_agreement_counts_neighbouring_pairs_of_kept_samples() -> None:
     columns = {"mean_logprob": [-1.0, -2.0, -3.0, -3.0], "sum_logprob": [-1.0, -9.0, -5.0, -7.0]}
     stats = diagnose(reweight(frame([1.0, 0.0, 0.0, 0.0], **columns), recipes.grpo()))

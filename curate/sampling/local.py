@@ -1,0 +1,246 @@
+"""Sample from a Hugging Face checkpoint on disk, in this process: one prefill a prompt, finished rows leave the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from curate.errors import ConfigError, SamplerError
+from curate.models.cache import expand, keep
+from curate.models.encode import encode_prompt
+from curate.models.head import Head
+from curate.models.load import choose_device, load_model, load_tokenizer
+from curate.sampling.chance import uniforms
+from curate.sampling.completion import Completion, Setting
+from curate.sampling.draw import draw
+
+LIVE_SHARE = 0.75  # below this share of unfinished rows the batch is cut down to them
+PREFILL_TOKENS = 65_536
+CPU_CACHE_BYTES = 4 << 30
+GPU_CACHE_SHARE = 0.4
+
+
+class LocalSampler:
+    """Sample completions from a causal language model loaded from a local folder.
+
+    ``dtype`` is that of the weights; tokens are drawn from float32 logits. ``device`` "auto" is a GPU if there is one.
+    ``batch_rows`` bounds the completions that are sampled at one time. Of the checkpoint's generation settings only the
+    end tokens are used: no top_k, no penalties. Raises ConfigError where the folder holds no complete checkpoint with a
+    tokenizer, and where the model treats its logits in a way not known here.
+    """
+
+    def __init__(self, path: Path, *, dtype: str = "float32", device: str = "auto", batch_rows: int = 256) -> None:
+        self.path = path
+        self.batch_rows = batch_rows
+        self.device = choose_device(device)
+        self.model = load_model(path, dtype).to(self.device).eval()
+        self.tokenizer = load_tokenizer(path)
+        self.vocab_size: int = self.model.get_input_embeddings().weight.shape[0]
+        self.max_length: int | None = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        self.end_ids = end_ids(self.model, self.tokenizer)
+        self._head = Head(self.model, path)
+        self._ends = torch.tensor(self.end_ids, dtype=torch.long, device=self.device)
+
+    def encode(self, prompt: str, prompt_format: str) -> list[int]:
+        """Return the ids of a prompt; see ``curate.models.encode`` for rules and errors."""
+        return encode_prompt(self.tokenizer, prompt, prompt_format, self.path)
+
+    def texts(self, completions: Iterable[Completion]) -> list[str]:
+        """Return the text of each completion, special tokens left out."""
+        ids = [completion.ids for completion in completions]
+        return list(self.tokenizer.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def reason(self, prompt_ids: Sequence[int], setting: Setting) -> str | None:
+        """Return why a prompt cannot be sampled from, or null: empty_prompt, unknown_token, prompt_too_long."""
+        if not prompt_ids:
+            return "empty_prompt"
+        if not 0 <= min(prompt_ids) <= max(prompt_ids) < self.vocab_size:
+            return "unknown_token"
+        is_too_long = self.max_length is not None and len(prompt_ids) + setting.max_new_tokens > self.max_length
+        return "prompt_too_long" if is_too_long else None
+
+    def sample(
+        self, prompt_ids: Sequence[Sequence[int]], seeds: Sequence[Sequence[int]], setting: Setting
+    ) -> list[list[Completion]]:
+        """Sample one completion a seed for each prompt, in input order.
+
+        Which numbers decide a completion follows from its seed alone, so its neighbours change it only where the
+        rounding of its logits does: the same call on the same machine gives the same completions, another batching
+        nearly always. Raises ValueError where a prompt has a ``reason`` not to be sampled or the arguments differ in
+        length, SamplerError where a log-prob is not finite, ConfigError where a batch does not fit the device.
+        """
+        for prompt in prompt_ids:
+            if why := self.reason(prompt, setting):
+                raise ValueError(why)
+        rows = [
+            _Row(place, seed)
+            for place, (_, own) in enumerate(zip(prompt_ids, seeds, strict=True))
+            for seed in own
+        ]
+        groups: list[list[Completion]] = [[] for _ in prompt_ids]
+        try:
+            for batch in self._batches(rows, prompt_ids, setting):
+                for row, completion in zip(batch, self._sample_batch(batch, prompt_ids, setting), strict=True):
+                    groups[row.prompt].append(completion)
+        except torch.OutOfMemoryError as error:
+            raise ConfigError(
+                f"{self.batch_rows} rows at a time are too many for {self.device}'s memory: lower batch_rows"
+            ) from error
+        return groups
+
+    def _batches(
+        self, rows: Sequence[_Row], prompts: Sequence[Sequence[int]], setting: Setting
+    ) -> Iterator[list[_Row]]:
+        """Cut rows into batches whose prompts and whose cache, at its largest, fit."""
+        max_tokens = self._cache_bytes() // self._bytes_a_token()
+        batch: list[_Row] = []
+        longest = n_prompts = 0
+        for row in rows:
+            length = max(longest, len(prompts[row.prompt]))
+            n = n_prompts + (not batch or batch[-1].prompt != row.prompt)
+            n_tokens = (len(batch) + 1) * (length + setting.max_new_tokens)
+            if batch and (len(batch) == self.batch_rows or n_tokens > max_tokens or n * length > PREFILL_TOKENS):
+                yield batch
+                batch, length, n = [], len(prompts[row.prompt]), 1
+            batch.append(row)
+            longest, n_prompts = length, n
+        if batch:
+            yield batch
+
+    def _cache_bytes(self) -> int:
+        if not self.device.startswith("cuda"):
+            return CPU_CACHE_BYTES
+        return int(torch.cuda.get_device_properties(self.device).total_memory * GPU_CACHE_SHARE)
+
+    def _bytes_a_token(self) -> int:
+        """Return the bytes of one position's keys and values, at most: families with fewer heads than said need less."""
+        config = self.model.config.get_text_config()
+        n_heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return int(2 * config.num_hidden_layers * n_heads * width * self.model.dtype.itemsize)
+
+    @torch.inference_mode()
+    def _sample_batch(
+        self, rows: list[_Row], prompts: Sequence[Sequence[int]], setting: Setting
+    ) -> list[Completion]:
+        seeds = torch.tensor([row.seed for row in rows], device=self.device)
+        ids = torch.zeros(len(rows), setting.max_new_tokens, dtype=torch.long, device=self.device)
+        logprobs = torch.zeros(len(rows), setting.max_new_tokens, device=self.device)
+        batch = self._prefill(rows, prompts)
+        for step in range(setting.max_new_tokens):
+            tokens, drawn = draw(self._head.logits(batch.hidden), uniforms(seeds[batch.rows], step), setting)
+            ids[batch.rows, step] = tokens
+            logprobs[batch.rows, step] = drawn
+            batch.is_live &= ~torch.isin(tokens, self._ends)
+            n_live = int(batch.is_live.sum())
+            if n_live == 0 or step + 1 == setting.max_new_tokens:
+                break
+            if n_live < LIVE_SHARE * len(tokens):
+                tokens = batch.keep_live(tokens)
+            self._advance(batch, tokens)
+        return self._completions(ids[:, : step + 1], logprobs[:, : step + 1])
+
+    def _prefill(self, rows: list[_Row], prompts: Sequence[Sequence[int]]) -> _Batch:
+        """Read every prompt once, padded on the left, and give each row a copy of its prompt's cache."""
+        places = sorted({row.prompt for row in rows})
+        inputs, mask = _pad([prompts[place] for place in places])
+        inputs, mask = inputs.to(self.device), mask.to(self.device)
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)
+        is_even = bool(mask.all())  # no padding, no mask: attention is faster without
+        read = self.model.base_model(
+            input_ids=inputs, attention_mask=None if is_even else mask, position_ids=positions, use_cache=True
+        )
+        cache = getattr(read, "past_key_values", None)
+        if cache is None or not all(hasattr(layer, "batch_select_indices") for layer in cache.layers):
+            kind = self.model.config.model_type
+            raise ConfigError(f"{self.path}: models of type {kind!r} keep a cache that is not known here")
+        column = {place: number for number, place in enumerate(places)}
+        source = torch.tensor([column[row.prompt] for row in rows], device=self.device)
+        expand(cache, source)
+        return _Batch(
+            rows=torch.arange(len(rows), device=self.device),
+            hidden=read.last_hidden_state[:, -1][source],
+            positions=positions[:, -1:][source] + 1,
+            mask=None if is_even else mask[source],
+            is_live=torch.ones(len(rows), dtype=torch.bool, device=self.device),
+            cache=cache,
+        )
+
+    def _advance(self, batch: _Batch, tokens: torch.Tensor) -> None:
+        """Read one token a row."""
+        if batch.mask is not None:
+            batch.mask = torch.nn.functional.pad(batch.mask, (0, 1), value=1)
+        batch.hidden = self.model.base_model(
+            input_ids=tokens.unsqueeze(-1),
+            attention_mask=batch.mask,
+            position_ids=batch.positions,
+            past_key_values=batch.cache,
+            use_cache=True,
+        ).last_hidden_state[:, -1]
+        batch.positions = batch.positions + 1
+
+    def _completions(self, ids: torch.Tensor, logprobs: torch.Tensor) -> list[Completion]:
+        """Cut each row after its first end token; what a finished row drew while it waited to leave is dropped."""
+        is_end = torch.isin(ids, self._ends)
+        has_end = is_end.any(-1)
+        lengths = torch.where(has_end, is_end.int().argmax(-1) + 1, ids.shape[1])
+        is_row = torch.arange(ids.shape[1], device=self.device) < lengths.unsqueeze(-1)
+        if not bool(logprobs[is_row].isfinite().all()):
+            raise SamplerError(f"{self.path} gives log-probs that are not finite: its weights or --dtype are broken")
+        columns = (ids.tolist(), logprobs.tolist(), lengths.tolist(), has_end.tolist())
+        return [
+            Completion(own[:n], values[:n], "stop" if ended else "length")
+            for own, values, n, ended in zip(*columns, strict=True)
+        ]
+
+
+def end_ids(model: Any, tokenizer: Any) -> list[int]:
+    """Return the ids that end a completion: those of the generation settings and of the tokenizer, ascending."""
+    settings = getattr(model, "generation_config", None)
+    found: set[int] = set()
+    for ids in (getattr(settings, "eos_token_id", None), tokenizer.eos_token_id):
+        found |= set(ids if isinstance(ids, list) else [ids]) - {None}
+    return sorted(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One completion to be: the place of its prompt, and its seed."""
+
+    prompt: int
+    seed: int
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The rows still in the batch: their places in the results, last hidden states (N, D), next positions (N, 1)."""
+
+    rows: torch.Tensor
+    hidden: torch.Tensor
+    positions: torch.Tensor
+    mask: torch.Tensor | None
+    is_live: torch.Tensor
+    cache: Any
+
+    def keep_live(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Let the finished rows leave; return the tokens of those that stay."""
+        live = self.is_live.nonzero().squeeze(-1)
+        keep(self.cache, live)
+        self.rows, self.positions, self.is_live = self.rows[live], self.positions[live], self.is_live[live]
+        self.mask = None if self.mask is None else self.mask[live]
+        return tokens[live]
+
+
+def _pad(prompts: list[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pad on the left, so that every row's next token stands in the same column: ids and mask, (prompts, longest)."""
+    width = max(map(len, prompts))
+    inputs = torch.zeros(len(prompts), width, dtype=torch.long)
+    mask = torch.zeros(len(prompts), width, dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        inputs[row, width - len(prompt) :] = torch.tensor(list(prompt))
+        mask[row, width - len(prompt) :] = 1
+    return inputs, mask

@@ -1,0 +1,185 @@
+"""One training run, from a dataset and a checkpoint to a new checkpoint with its manifest."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from curate.dataset import Dataset, TableRef
+from curate.errors import ConfigError
+from curate.jobrecord import JobRecord
+from curate.models.fingerprint import fingerprint
+from curate.models.load import load_tokenizer
+from curate.training.behaviour import REFUSED, Mode, refuse
+from curate.training.collate import Collator
+from curate.training.load import load_config, load_policy
+from curate.training.manifest import export, manifest
+from curate.training.order import Order, micro_batch_rows, n_steps
+from curate.training.progress import Log
+from curate.training.rows import Found, Reader, Rows, read_rows
+from curate.training.settings import Settings, training_arguments
+from curate.training.start import Start
+from curate.training.trainer import OfflineTrainer
+from curate.training.workplace import MANIFEST, Workplace
+
+# Tokens of the rows on which a run is measured before the first step and after the last.
+MEASURED_TOKENS = 65_536
+
+Say = Callable[[object], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to train on what: the parts, the checkpoint, where to, how; ``record`` tells one run from another."""
+
+    data: Dataset
+    samples: TableRef
+    advantages: TableRef
+    model: Path
+    out: Path
+    settings: Settings
+    record: JobRecord
+    mixed_groups: int = 0
+
+
+def train(run: Run, say: Say, *, overwrite: bool = False) -> None:
+    """Train and write ``run.out``; resume where a run of the same arguments was cut off, and do nothing if it is there.
+
+    Under torchrun every process calls this. Raises ConfigError for what cannot be trained, before OUT's folder is made
+    where that can be known, and where memory does not suffice.
+    """
+    say = say if _rank() == 0 else _silent
+    place = Workplace(run.out)
+    place.refuse_place([run.data.private, *(run.data.folder(ref) for ref in run.data.refs())], run.model)
+    if not overwrite:
+        place.refuse_other(run.record)
+        if place.finished():
+            say(f"{run.out}: nothing to do, it was trained with these very arguments")
+            return
+    rows, found = read_rows(run.data, run.samples, run.advantages, _reader(run))
+    mode = _mode(run, found, len(rows))
+    order = _order(rows, run.settings)
+    steps = n_steps(order, rows.n_trained, run.settings.epochs, run.settings.max_tokens)
+    say(_sentence(run, rows, found, order, steps))
+    place.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments = training_arguments(run.settings, place.folder, steps, order.micro_batch_size, order.n_micro)
+    if _rank() == 0:
+        place.lock()
+        place.open(run.record, overwrite=overwrite)
+    _wait()
+    try:
+        _train(run, place, rows, found, order, arguments, mode, say)
+    except torch.OutOfMemoryError as error:
+        raise ConfigError(
+            "the device's memory does not hold the model and a micro-batch: lower --micro-batch-size, or use --dtype "
+            "bfloat16, --lora-rank 16 or --set activation_checkpointing=true"
+        ) from error
+
+
+def _train(
+    run: Run,
+    place: Workplace,
+    rows: Rows,
+    found: Found,
+    order: Order,
+    arguments: Any,
+    mode: Mode | None,
+    say: Say,
+) -> None:
+    started = time.time()
+    collator = Collator(rows, is_packed=run.settings.packing)
+    before = Start(run, place, collator, mode, arguments.device)
+    before.score_reference()
+    policy = load_policy(run.model, run.settings)
+    trainer = OfflineTrainer(policy, arguments, run.settings, collator, order, place.folder)
+    before.measure(policy, say)
+    trainer.start_drift = before.figures.get("drift") or 0.0
+    checkpoint = place.checkpoint()
+    if checkpoint:
+        say(f"going on from {checkpoint.name} of a run that was cut off")
+    if _rank() == 0:
+        trainer.step_log = Log(place.folder, from_step=int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    end = before.measure_again(policy)
+    say(_ended(run, trainer, end))
+    if _rank() == 0:
+        result = export(policy, run.model, place)
+        facts = manifest(run, trainer, rows, found, mode, before.figures, end, time.time() - started, result)
+        (result / MANIFEST).write_text(json.dumps(facts, indent=2))
+        place.finish(result)
+    _wait()
+
+
+def _mode(run: Run, found: Found, n_rows: int) -> Mode | None:
+    """Return where old log-probs come from, or null where the run has and needs none; refuses what cannot be used."""
+    settings, problems = run.settings, found.problems.copy()
+    if settings.from_scratch:
+        return None
+    if not run.settings.allow_mixed_policy:
+        problems["mixed"] = run.mixed_groups
+    is_needed = settings.objective.needs_old or settings.behaviour != "bypass"
+    if is_needed:
+        refuse(problems, settings.behaviour, n_rows)
+    return settings.behaviour if is_needed or not any(problems[name] for name in REFUSED["bypass"]) else None
+
+
+def _reader(run: Run) -> Reader:
+    config, settings = load_config(run.model), run.settings
+    return Reader(
+        checkpoint=run.model,
+        tokenizer=cache(partial(load_tokenizer, run.model)),
+        fingerprint=fingerprint(run.model),
+        max_length=getattr(config, "max_position_embeddings", None),
+        vocabulary=config.vocab_size,
+        mask_truncated=settings.mask_truncated,
+        is_supervised=settings.objective.name == "sft",
+    )
+
+
+def _order(rows: Rows, settings: Settings) -> Order:
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    longest = int(rows.total_lengths.max())
+    micro = micro_batch_rows(settings.batch_size, settings.micro_batch_size, world_size, longest)
+    return Order(rows.total_lengths, settings.batch_size, micro, world_size, settings.seed)
+
+
+def _rank() -> int:
+    return int(os.environ.get("RANK", "0"))
+
+
+def _wait() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+
+
+def _silent(_: object) -> None:
+    pass
+
+
+def _sentence(run: Run, rows: Rows, found: Found, order: Order, steps: int) -> str:
+    left_out = "".join(f", {n:,} left out ({name})" for name, n in found.left_out.most_common())
+    text_only = f"; {found.n_text_only:,} kept rows are text only" if found.n_text_only else ""
+    heats = f"; {found.n_no_temperature:,} kept rows have no temperature, taken as 1" if found.n_no_temperature else ""
+    return (
+        f"{run.advantages}: {len(rows):,} of {found.rows_in:,} rows train, {found.dropped.total():,} dropped by the recipe"
+        f"{left_out}; {int(rows.n_trained.sum()):,} trained tokens a pass, {steps:,} steps of {order.batch_size} rows"
+        f"{text_only}{heats}"
+    )
+
+
+def _ended(run: Run, trainer: OfflineTrainer, end: dict[str, Any]) -> str:
+    progress = trainer.progress
+    skipped = f", {progress.skipped:,} of them skipped" if progress.skipped else ""
+    drift = f", drift {end['drift']:.5f} nats a token" if end.get("drift") is not None else ""
+    stopped = f"; stopped early: {trainer.stopped}" if trainer.stopped else ""
+    return (
+        f"{run.out}: {trainer.state.global_step:,} steps{skipped}, {progress.tokens:,} trained tokens{drift}{stopped}"
+    )

@@ -1,0 +1,143 @@
+"""The settings of a training run, and the transformers arguments they become."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from curate.errors import ConfigError, did_you_mean
+from curate.training.behaviour import Mode
+from curate.training.objective import Objective
+
+Dtype = Literal["float32", "bfloat16"]
+
+# Arguments of transformers that a setting of ours decides; given as --set they would fight it.
+OWNED = {
+    "output_dir": "--out",
+    "num_train_epochs": "--epochs",
+    "max_steps": "--epochs or --max-tokens",
+    "per_device_train_batch_size": "--micro-batch-size",
+    "gradient_accumulation_steps": "--batch-size and --micro-batch-size",
+    "auto_find_batch_size": "--micro-batch-size",
+    "learning_rate": "--learning-rate",
+    "warmup_steps": "--warmup",
+    "max_grad_norm": "--max-grad-norm",
+    "seed": "--seed",
+    "data_seed": "--seed",
+    "train_sampling_strategy": "--seed",
+    "bf16": "--dtype",
+    "fp16": "--dtype",
+    "report_to": "--report-to",
+    "save_strategy": "--save-every",
+    "save_steps": "--save-every",
+    "save_total_limit": "--save-every",
+    "save_only_model": "--save-every",
+    "remove_unused_columns": "the trainer",
+    "accelerator_config": "the trainer",
+    "disable_tqdm": "the terminal",
+    "resume_from_checkpoint": "the trainer: run the same command again",
+    "push_to_hub": "the trainer, which writes --out alone",
+    "load_best_model_at_end": "the trainer, which does not evaluate",
+    "eval_strategy": "the trainer, which does not evaluate",
+    "neftune_noise_alpha": "the trainer: noise would make the log-probs another policy's",
+    "label_smoothing_factor": "--objective",
+    "dataloader_num_workers": "the trainer",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is told, beside its data, its model and where it writes; ``curate train --help`` says what each means."""
+
+    objective: Objective = field(default_factory=Objective)
+    behaviour: Mode = "bypass"
+    epochs: int | None = None
+    max_tokens: int | None = None
+    learning_rate: float = 1e-6
+    batch_size: int = 64
+    micro_batch_size: int | None = None
+    warmup: float = 0.0
+    max_grad_norm: float = 1.0
+    grad_skip: float | None = None
+    max_drift: float | None = 0.05
+    mask_truncated: bool = False
+    seed: int = 0
+    dtype: Dtype = "float32"
+    lora_rank: int | None = None
+    ref_model: Path | None = None
+    from_scratch: bool = False
+    packing: bool = False
+    save_every: int = 200
+    allow_mixed_policy: bool = False
+    report_to: str = "none"
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.from_scratch and self.lora_rank is not None:
+            raise ConfigError(
+                "--from-scratch with --lora-rank would train an adapter of random weights: drop one of them"
+            )
+        if self.ref_model is not None and not self.objective.kl_coef:
+            raise ConfigError("--ref-model is read only where --kl-coef is above 0: give that too, or leave it out")
+        refuse_extra(self.extra)
+
+    @property
+    def needs_old(self) -> bool:
+        """Tell whether old log-probs are read: by the loss, or to weight the KL term."""
+        return self.objective.needs_old
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return every setting as JSON values; paths become text."""
+        return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+
+
+def refuse_extra(extra: dict[str, Any]) -> None:
+    """Raise ConfigError for a name that is no transformers argument, and for one that a setting of ours decides."""
+    from transformers import TrainingArguments
+
+    known = {each.name for each in fields(TrainingArguments) if each.init}
+    for name in extra:
+        if name in OWNED:
+            raise ConfigError(f"--set {name}: that is decided by {OWNED[name]}")
+        if name not in known:
+            hint = did_you_mean(name, sorted(known - OWNED.keys()))
+            raise ConfigError(f"--set {name}: transformers has no such training argument{hint}")
+
+
+def training_arguments(settings: Settings, work: Path, n_steps: int, micro_batch_size: int, n_micro: int) -> Any:
+    """Return transformers' TrainingArguments; raises ConfigError with its words where it refuses a value."""
+    from transformers import TrainingArguments
+
+    is_reported = settings.report_to != "none"
+    values: dict[str, Any] = {
+        "lr_scheduler_type": "constant_with_warmup",
+        "logging_strategy": "steps" if is_reported else "no",
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # a copy from the device for every micro-batch
+        "dataloader_pin_memory": False,
+        "ddp_find_unused_parameters": False,
+        "average_tokens_across_devices": False,  # the loss is scaled by the world size already
+    }
+    values |= settings.extra
+    values |= {
+        "output_dir": str(work / "unfinished"),
+        "per_device_train_batch_size": micro_batch_size,
+        "gradient_accumulation_steps": n_micro,
+        "max_steps": n_steps,
+        "learning_rate": settings.learning_rate,
+        "warmup_steps": settings.warmup,
+        "max_grad_norm": settings.max_grad_norm,
+        "seed": settings.seed,
+        "save_strategy": "steps",
+        "save_steps": settings.save_every,
+        "report_to": settings.report_to.split(",") if is_reported else "none",
+        "remove_unused_columns": False,
+        "disable_tqdm": not sys.stderr.isatty(),
+    }
+    try:
+        return TrainingArguments(**values)
+    except (ValueError, TypeError, ImportError) as error:
+        first = str(error).strip().split("\n")[0]
+        raise ConfigError(f"transformers refuses the training arguments: {first}") from error

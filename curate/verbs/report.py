@@ -1,0 +1,91 @@
+"""``curate report``: datasets and training runs -> one HTML file that a person reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from curate.verbs.options import VerifierVariant
+
+if TYPE_CHECKING:
+    from curate.verbs.report_folders import Folders
+
+HEAD = 2000  # characters in which a page says what wrote it
+
+
+def report(
+    datasets: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR...", help="Datasets, and output folders of `curate train`.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="HTML file to write.", show_default=False)],
+    k: Annotated[
+        list[str] | None, typer.Option("-k", "--k", metavar="1,8,64", help="The k of the table of pass@k.")
+    ] = None,
+    verifier: VerifierVariant = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE whatever wrote it.")] = False,
+) -> None:
+    """Write figures and tables on datasets and training runs into one HTML file that needs no network."""
+    from curate.console import say
+    from curate.jobrecord import write_durably
+    from curate.verbs.evaluate import parse_ks
+    from curate.verbs.report_folders import open_folders
+
+    ks = parse_ks(k)
+    folders = open_folders(datasets)
+    _refuse_place(folders, out, overwrite=overwrite)
+    content = _page(folders, ks, verifier)
+    write_durably(out, content.encode())
+    say(f"wrote {out}: open it in a browser")
+
+
+def _page(folders: Folders, ks: list[int], verifier: str | None) -> str:
+    from datetime import UTC, datetime
+
+    from curate.jobrecord import versions
+    from curate.reporting import page
+    from curate.verbs.report_folders import overview_section, training_section
+    from curate.verbs.report_groups import groups_section
+    from curate.verbs.report_mechanism import mechanism_section
+    from curate.verbs.report_passk import evaluate_folders, pass_section
+
+    evaluated = evaluate_folders(folders, ks, verifier)
+    sections = [
+        overview_section(folders),
+        mechanism_section(folders, evaluated, verifier),
+        pass_section(evaluated, ks),
+        training_section(folders),
+        groups_section(folders, verifier),
+    ]
+    names = [*folders.datasets, *folders.runs]
+    title = f"curate: {', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    written = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, curate {versions()['curate']}"
+    return page(title, f"Written {written}. Nothing in this file runs or is read from elsewhere.", sections)
+
+
+def _refuse_place(folders: Folders, out: Path, *, overwrite: bool) -> None:
+    """Raise ConfigError where ``out`` cannot be written, lies in a table, or is a file that no report is in."""
+    from curate.dataset import DATASET_TABLES
+    from curate.errors import ConfigError
+
+    if not out.parent.is_dir():
+        raise ConfigError(f"{out.parent} is not a folder: make it, or give another --out")
+    if out.is_dir():
+        raise ConfigError(f"{out} is a folder: give the path of a file, as in --out {out / 'report.html'}")
+    place = out.resolve()
+    taken = [data.root / name for data in folders.datasets.values() for name in (".curate", *DATASET_TABLES)]
+    if any(place.is_relative_to(folder.resolve()) for folder in taken):
+        raise ConfigError(f"{out} lies in a table of the dataset, which holds its parts alone: give another --out")
+    if out.exists() and not overwrite and not _is_report(out):
+        raise ConfigError(
+            f"{out} exists and is no report of curate: give another --out, or replace it with --overwrite"
+        )
+
+
+def _is_report(path: Path) -> bool:
+    from curate.reporting import GENERATOR
+
+    with path.open("rb") as file:
+        return GENERATOR.encode() in file.read(HEAD)
