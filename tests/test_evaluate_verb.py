@@ -321,3 +321,59 @@ def test_uplift_refuses_likelihoods_that_do_not_compare(sampled: Path, checkpoin
     assert "name the trained one with --as NAME" in same
     shutil.rmtree(sampled / "verdicts")
     assert "has no verdicts" in refused("evaluate", "--uplift", sampled, "--model", after)
+
+
+@pytest.fixture(scope="module")
+def countdown_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained countdown policy: it answers nothing right."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from curate.verbs.lookup import find_checkpoint
+
+    folder = tmp_path_factory.mktemp("policy") / "untrained"
+    shutil.copytree(find_checkpoint(Path("countdown-blank")), folder)
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder)).save_pretrained(folder)
+    return folder
+
+
+def test_a_checkpoint_is_sampled_verified_and_evaluated(tmp_path: Path, countdown_policy: Path) -> None:
+    asked, answered = tmp_path / "heldout", tmp_path / "answered"
+    curate("prompts", "countdown", "--n", 5, "--split", "heldout", "--to", asked)
+    arguments = ["--model", countdown_policy, "--prompts", asked, "--to", answered, "-k", "1,2"]
+    found = machine(*arguments)
+    each = found["datasets"][str(answered)]
+    assert each["counts"]["n_samples"] == 5 * 4  # twice the largest k
+    assert each["pass_at"]["2"]["method"] == "wilson"
+    assert each["pass_at"]["2"]["is_flagged"] is False
+    assert each["figures"]["entropy"]["value"] > 0
+    data = Dataset(answered)
+    assert (data.variants("verdicts"), data.variants("feedback")) == (["countdown"], ["canonical"])
+    assert data.scan("samples").select(pl.col("policy").unique()).collect().item() == "untrained"
+    curate("check", answered)
+    again = curate("evaluate", *arguments, "--json")
+    assert json.loads(again.stdout) == found
+    assert again.stderr.count("nothing to do") == 3
+
+
+def test_a_new_dataset_is_compared_with_those_given(tmp_path: Path, countdown_policy: Path) -> None:
+    asked = tmp_path / "heldout"
+    curate("prompts", "countdown", "--n", 3, "--split", "heldout", "--to", asked)
+    arguments = ["--model", countdown_policy, "--prompts", asked, "-k", 1]
+    curate("evaluate", *arguments, "--to", tmp_path / "one")
+    found = machine(tmp_path / "one", *arguments, "--to", tmp_path / "two")
+    assert found["baseline"] == str(tmp_path / "one")
+    assert found["pairs"][str(tmp_path / "two")]["1"]["n_ties"] == 3
+
+
+def test_other_prompts_in_the_new_dataset_are_refused(tmp_path: Path, base: Path, countdown_policy: Path) -> None:
+    other = policy(tmp_path / "other", {"x": 1, "y": 1})
+    arguments = ["--model", countdown_policy, "--prompts", base, "--to", other]
+    assert "give --verifier NAME" in refused("evaluate", *arguments)
+    assert "holds other prompts than" in refused("evaluate", *arguments, "--verifier", "exact")
+    empty = policy(tmp_path / "empty", {}, n_parts=0)
+    empty.joinpath("prompts").mkdir(parents=True)
+    assert "has no prompts: run `curate" in refused(
+        "evaluate", "--model", countdown_policy, "--prompts", empty, "--to", "x"
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
-ROOM = 64  # positions; a full buffer grows by these and an eighth of its length
+ROOM = 16  # positions; a full buffer grows by these and an eighth of its length
 
 
 class GrowingLayer(DynamicLayer):
@@ -42,8 +42,10 @@ class GrowingLayer(DynamicLayer):
     def _place(self, keys: torch.Tensor, values: torch.Tensor, n_new: int = 0) -> None:
         n = keys.shape[-2]
         room = n_new + ROOM + n // 8
-        self._buffers = [torch.nn.functional.pad(each, (0, 0, 0, room)) for each in (keys, values)]
+        self._buffers = [each.new_empty(*each.shape[:2], n + room, each.shape[-1]) for each in (keys, values)]
         self.keys, self.values = (buffer[:, :, :n] for buffer in self._buffers)
+        self.keys.copy_(keys)
+        self.values.copy_(values)
 
 
 def expand(cache: Cache, rows: torch.Tensor) -> None:

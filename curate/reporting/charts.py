@@ -16,7 +16,7 @@ from curate.reporting.markup import visible
 # Okabe and Ito's colours for all kinds of colour vision; yellow, faint on white, and black, lost on dark, give way to grey.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#888888")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right")
-DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 2], [1, 3], [10, 4])
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [1, 3])  # five, so that the eighth line is not the first again
 WIDTH, HEIGHT = 660, 260
 MAX_POINTS = 40  # a line of more points is drawn without marks
 CONFIG: dict[str, Any] = {

@@ -9,6 +9,15 @@ from typing import Any
 from curate.reporting import markup
 
 MAX_LISTED = 8
+HEADLINES = {  # column of the table of runs -> dotted name in the manifest
+    "recipe": "recipe.variant",
+    "objective": "arguments.objective.name",
+    "learning rate": "arguments.learning_rate",
+    "steps": "steps",
+    "tokens": "trained_tokens",
+    "drift": "end.drift",
+    "ended": "stopped",
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,8 @@ def overview(datasets: Sequence[DatasetFacts], runs: Sequence[RunFacts]) -> str:
     """Return the section on what was read, as HTML."""
     blocks = [_counts(datasets)] if datasets else []
     blocks += [block for data in datasets for block in _dataset(data)]
-    blocks += [block for run in runs for block in _run(run)]
+    if runs:
+        blocks += [markup.heading("Training runs"), _headlines(runs), *(_run(run) for run in runs)]
     return markup.section("What was read", *blocks)
 
 
@@ -61,13 +71,18 @@ def _dataset(data: DatasetFacts) -> list[str]:
     return [markup.details(f"{data.label}: tables and versions", made + held), markup.listing(data.notes, "note")]
 
 
-def _run(run: RunFacts) -> list[str]:
-    title = markup.heading(f"Training run {run.label}")
+def _headlines(runs: Sequence[RunFacts]) -> str:
+    known = [dict(flattened(run.manifest or {})) for run in runs]
+    rows = [
+        (run.label, *(each.get(name) for name in HEADLINES.values())) for run, each in zip(runs, known, strict=True)
+    ]
+    return markup.table(("run", *HEADLINES), rows)
+
+
+def _run(run: RunFacts) -> str:
     if run.manifest is None:
-        missing = f"{run.path} has no manifest.json: the run was stopped, or is not at its end"
-        return [title, markup.paragraph(missing, "note")]
-    rows = flattened(run.manifest)
-    return [title, markup.details(f"{run.path}: manifest", markup.table(("what", "value"), rows))]
+        return markup.paragraph(f"{run.path} has no manifest.json: the run was stopped, or is not at its end", "note")
+    return markup.details(f"{run.label}: manifest", markup.table(("what", "value"), flattened(run.manifest)))
 
 
 def flattened(value: Any, name: str = "") -> list[tuple[str, Any]]:

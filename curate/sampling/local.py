@@ -76,11 +76,7 @@ class LocalSampler:
         for prompt in prompt_ids:
             if why := self.reason(prompt, setting):
                 raise ValueError(why)
-        rows = [
-            _Row(place, seed)
-            for place, (_, own) in enumerate(zip(prompt_ids, seeds, strict=True))
-            for seed in own
-        ]
+        rows = [_Row(place, seed) for place, (_, own) in enumerate(zip(prompt_ids, seeds, strict=True)) for seed in own]
         groups: list[list[Completion]] = [[] for _ in prompt_ids]
         try:
             for batch in self._batches(rows, prompt_ids, setting):
@@ -124,9 +120,7 @@ class LocalSampler:
         return int(2 * config.num_hidden_layers * n_heads * width * self.model.dtype.itemsize)
 
     @torch.inference_mode()
-    def _sample_batch(
-        self, rows: list[_Row], prompts: Sequence[Sequence[int]], setting: Setting
-    ) -> list[Completion]:
+    def _sample_batch(self, rows: list[_Row], prompts: Sequence[Sequence[int]], setting: Setting) -> list[Completion]:
         seeds = torch.tensor([row.seed for row in rows], device=self.device)
         ids = torch.zeros(len(rows), setting.max_new_tokens, dtype=torch.long, device=self.device)
         logprobs = torch.zeros(len(rows), setting.max_new_tokens, device=self.device)

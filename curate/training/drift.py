@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,10 +15,10 @@ from curate.training.kl import LIMIT
 
 @dataclass(frozen=True, slots=True)
 class SequenceSums:
-    """Sums over the trained tokens of S sequences, on the CPU; sequences without any are left out.
+    """Sums over the trained tokens of S sequences that have any, on the CPU.
 
     ``n_tokens``, ``log_ratio`` and ``k3`` are (S,) in float64: count, sum of d = new - old, sum of exp(d) - d - 1.
-    ``apart`` is |d| of every token, (sum of n_tokens,) in float32, 4 bytes a token, as a percentile needs them all.
+    ``apart`` is |d| of every token, (sum of n_tokens,), 4 bytes a token in float32, as a percentile needs them all.
     """
 
     n_tokens: torch.Tensor
@@ -29,7 +29,7 @@ class SequenceSums:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What ``drift`` says of an epoch; null where there was no token, or nothing to know it from."""
+    """What ``drift`` says of an epoch; null where there was no token."""
 
     n_sequences: int
     n_tokens: int
@@ -37,33 +37,21 @@ class Drift:
     p99_log_ratio: float | None = None
     k3: float | None = None
     effective_samples: float | None = None
-    clip_fraction: float | None = None
-    entropy: float | None = None
 
 
-def sequence_sums(new_BT: torch.Tensor, old_BT: torch.Tensor, mask_BT: torch.Tensor) -> SequenceSums:
-    """Return the sums of a micro-batch of log-probs (B, T) under the loss mask; d = new - old is cut to +-20 nats."""
-    mask_BT = mask_BT.bool()
-    d_BT = (new_BT.detach().double() - old_BT.double()).clamp(-LIMIT, LIMIT).masked_fill(~mask_BT, 0.0)
-    counts_B, kept_B = mask_BT.sum(-1), mask_BT.any(-1)
-    return SequenceSums(
-        n_tokens=counts_B[kept_B].double().cpu(),
-        log_ratio=d_BT.sum(-1)[kept_B].cpu(),
-        k3=(torch.expm1(d_BT) - d_BT).sum(-1)[kept_B].cpu(),
-        apart=d_BT[mask_BT].abs().float().cpu(),
-    )
+def sequence_sums(d: torch.Tensor, owner: torch.Tensor) -> SequenceSums:
+    """Return the sums of d = new - old (N,), cut to +-20 nats, by sequence; ``owner`` (N,) names each token's sequence."""
+    d = d.double().clamp(-LIMIT, LIMIT)
+    sequences, place = torch.unique(owner, return_inverse=True)
+
+    def total(values: torch.Tensor) -> torch.Tensor:
+        return d.new_zeros(len(sequences)).index_add(0, place, values)
+
+    return SequenceSums(total(torch.ones_like(d)), total(d), total(torch.expm1(d) - d), d.abs().float())
 
 
-def join(parts: Iterable[SequenceSums]) -> SequenceSums:
-    """Return the sums of several micro-batches or ranks as one; of none, sums of no sequence."""
-    none = torch.zeros(0, dtype=torch.float64)
-    parts = [SequenceSums(none, none, none, none.float()), *parts]
-    names = [field.name for field in fields(SequenceSums)]
-    return SequenceSums(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
-
-
-def drift(sums: SequenceSums, totals: Mapping[str, float] | None = None) -> Drift:
-    """Return the statistics of an epoch from its sequences, and from ``policy_loss``'s sums added up over it.
+def drift(sums: SequenceSums) -> Drift:
+    """Return how far new has moved from old over an epoch, from its sequences.
 
     With d = new - old of a token and w = exp(sum_t d) of a sequence:
 
@@ -72,16 +60,13 @@ def drift(sums: SequenceSums, totals: Mapping[str, float] | None = None) -> Drif
     - ``k3``: mean of exp(d) - d - 1, an estimate of KL(old || new) in nats a token, as the samples are old's: never
       negative, and what ``max_drift`` bounds;
     - ``effective_samples``: (sum w)^2 / sum w^2, from 1 to n_sequences: how many samples the epoch would be worth to the
-      new policy;
-    - ``clip_fraction``, ``entropy``: means over tokens of what ``policy_loss`` counted; null where ``totals`` lacks them.
+      new policy.
 
-    Everything but the counts is null where no token was trained.
+    Everything but the counts is null where no token was trained. Clip fraction and entropy are among ``policy_loss``'s sums.
     """
     n_tokens = int(sums.n_tokens.sum())
     if not n_tokens:
         return Drift(0, 0)
-    totals = totals or {}
-    counted = totals.get("tokens") or math.nan
     log_ess = 2 * sums.log_ratio.logsumexp(0) - (2 * sums.log_ratio).logsumexp(0)
     return Drift(
         n_sequences=len(sums.n_tokens),
@@ -90,8 +75,6 @@ def drift(sums: SequenceSums, totals: Mapping[str, float] | None = None) -> Drif
         p99_log_ratio=float(sums.apart.kthvalue(math.ceil(0.99 * n_tokens)).values),
         k3=float(sums.k3.sum()) / n_tokens,
         effective_samples=float(log_ess.exp()),
-        clip_fraction=totals["clipped"] / counted if "clipped" in totals else None,
-        entropy=totals["entropy"] / counted if "entropy" in totals else None,
     )
 
 

@@ -29,10 +29,11 @@ def kl_term(
         k3: ratio * (exp(-d) + d - 1), gradient through the ratio too    (DeepSeek-V3.2's unbiased estimate)
         k2: sg(ratio) * d^2 / 2
 
-    Either has the gradient of KL(new || ref) in expectation over old's samples, at the first update (ratio 1) as at any
-    later one. The form of GRPO (2402.03300), k3 without a ratio, has that of KL(ref || new) at the first update, and that
-    of no KL afterwards. ``log_ratio_BT`` null (training texts that no policy sampled, so that nothing is known to weight
-    by) gives the plain form. Positions outside the mask must hold finite numbers. Raises ValueError without ``ref_BT``.
+    Either has the gradient of a token's KL(new || ref) in expectation over old's samples, at the first update (ratio 1) as
+    at any later one; as in PPO the ratio is the token's own, so prefixes stay distributed as old's. The form of GRPO
+    (2402.03300), k3 without a ratio, has that of KL(ref || new) at the first update, and that of no KL afterwards.
+    ``log_ratio_BT`` null (training texts that no policy sampled, so that nothing is known to weight by) gives the plain
+    form. Positions outside the mask must hold finite numbers. Raises ValueError without ``ref_BT``.
     """
     if ref_BT is None:
         raise ValueError("kl_coef is above 0: give ref_BT, the reference's log-probs")

@@ -19,7 +19,6 @@ from curate.errors import ConfigError
 
 Micro = NDArray[np.int64]
 MICRO_ROWS = 256
-MICRO_TOKENS = 16_384
 
 
 @dataclass(frozen=True)
@@ -103,14 +102,14 @@ def n_steps(order: Order, n_trained: NDArray[np.int64], epochs: int | None, max_
     return steps
 
 
-def micro_batch_rows(batch_size: int, asked: int | None, world_size: int, longest: int) -> int:
-    """Return the rows of a micro-batch: those asked for, else as many as 16,384 tokens and 256 rows allow.
+def micro_batch_rows(batch_size: int, asked: int | None, world_size: int, longest: int, n_tokens: int) -> int:
+    """Return the rows of a micro-batch: those asked for, else as many as ``n_tokens`` and 256 rows allow.
 
     ``longest`` is the longest row in tokens. Raises ConfigError where a step of all processes has fewer rows than that.
     """
     a_process = math.ceil(batch_size / world_size)
     if asked is None:
-        most = max(1, min(MICRO_ROWS, MICRO_TOKENS // longest))
+        most = max(1, min(MICRO_ROWS, n_tokens // longest))
         return math.ceil(a_process / math.ceil(a_process / most))
     if asked > a_process:
         raise ConfigError(

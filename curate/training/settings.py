@@ -95,6 +95,8 @@ class Settings:
 
 def refuse_extra(extra: dict[str, Any]) -> None:
     """Raise ConfigError for a name that is no transformers argument, and for one that a setting of ours decides."""
+    if not extra:
+        return
     from transformers import TrainingArguments
 
     known = {each.name for each in fields(TrainingArguments) if each.init}

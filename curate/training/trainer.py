@@ -274,11 +274,14 @@ class _Bar(ProgressCallback):  # type: ignore[misc]
         pass
 
 
-NAMES = {"clipped": "clip_fraction", "k3": "drift"}
+NAMES = {"clipped": "clip_fraction", "k3": "drift", "policy": "policy_loss"}
+
+
+COUNTS = ("tokens", "sequences")
 
 
 def _renamed(means: dict[str, float]) -> dict[str, float]:
-    return {NAMES.get(name, name): value for name, value in means.items()}
+    return {NAMES.get(name, name): int(value) if name in COUNTS else value for name, value in means.items()}
 
 
 def _sync(path: Path) -> None:

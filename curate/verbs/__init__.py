@@ -21,6 +21,7 @@ from curate.verbs.recipes import recipes
 from curate.verbs.report import report
 from curate.verbs.reweight import reweight
 from curate.verbs.run import run
+from curate.verbs.sample import sample
 from curate.verbs.show import show
 from curate.verbs.sql import sql
 from curate.verbs.status import status
@@ -31,6 +32,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "run": run,
     "import": import_,
     "prompts": prompts,
+    "sample": sample,
     "verify": verify,
     "logprob": logprob,
     "judge": judge,

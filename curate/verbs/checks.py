@@ -36,6 +36,18 @@ def prompts(
     check_source(source, n, {"split": split, "numbers": numbers, "highest": highest}, columns)
 
 
+def sample(local: Path | None, reference: bool, top_p: float, **_: Any) -> None:
+    from curate.errors import ConfigError
+    from curate.verbs.lookup import find_checkpoint
+
+    if (local is None) == (not reference):
+        raise ConfigError("give either local (--local PATH: a checkpoint to sample from) or reference (--reference)")
+    if local is not None:
+        find_checkpoint(local)
+    if top_p <= 0:
+        raise ConfigError(f"top_p is {top_p:g}: give a share above 0; 1 samples from every token")
+
+
 def verify(verifier: str, as_: str | None, **_: Any) -> None:
     from curate.dataset import variant_name
     from curate.verbs.lookup import find_verifier
@@ -132,6 +144,7 @@ def report(datasets: list[Path], k: list[str] | None, **_: Any) -> None:
 
 CHECKS: dict[str, Callable[..., None]] = {
     "prompts": prompts,
+    "sample": sample,
     "verify": verify,
     "logprob": logprob,
     "judge": judge,

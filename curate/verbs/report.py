@@ -18,7 +18,7 @@ HEAD = 2000  # characters in which a page says what wrote it
 def report(
     datasets: Annotated[
         list[Path],
-        typer.Argument(metavar="DIR...", help="Datasets, and output folders of `curate train`.", show_default=False),
+        typer.Argument(metavar="DIR", help="Datasets, and output folders of `curate train`.", show_default=False),
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="HTML file to write.", show_default=False)],
     k: Annotated[

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from curate.reporting import DatasetFacts, RunFacts
 
 MANIFEST, LOG = "manifest.json", "train_log.jsonl"
+MAX_POLICIES = 8
 LOGGED = {  # column -> key of a line of the log
     "step": "step",
     "tokens": "all_tokens",
@@ -94,14 +95,16 @@ def _dataset_facts(label: str, data: Dataset) -> DatasetFacts:
         rows = data.scan("samples")
         counts = rows.select(pl.col("prompt_id").n_unique(), pl.col("group_id").n_unique(), n=pl.len()).collect().row(0)
         setting = ("policy", "policy_version", "temperature", "top_p")
-        policies = rows.select(setting).unique().sort(setting, nulls_last=True).limit(8).collect().rows()
+        policies = rows.select(setting).unique().sort(setting, nulls_last=True).collect().rows()
+        if len(policies) > MAX_POLICIES:
+            notes.append(f"{len(policies):,} policies or settings; the first {MAX_POLICIES} are shown")
     else:
         notes.append(f"{data.root} has no samples: run `{data.maker('samples')}`")
     return DatasetFacts(
         label,
         str(data.root),
         *counts,
-        policies,
+        policies[:MAX_POLICIES],
         [(state["table"], state["rows"]) for state in states],
         read_footer(data.part(samples, parts[0])).versions if parts else {},
         notes,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 KEY = ["group_id", "sample_index"]
 NO_TEXT = "(only token ids)"
+NO_PROMPT = "(no text)"
 KINDS = ("mixed", "all wrong", "all correct")
 
 
@@ -24,6 +25,7 @@ def groups_section(folders: Folders, verifier: str | None) -> str:
 
 
 def _views(data: Dataset, verifier: str | None) -> list[GroupView]:
+    from curate.dataset import TableRef
     from curate.errors import ConfigError
     from curate.verbs.report_passk import chosen
 
@@ -32,7 +34,8 @@ def _views(data: Dataset, verifier: str | None) -> list[GroupView]:
     except ConfigError:  # the section on pass@k says so
         return []
     found: dict[str, tuple[str, int]] = {}
-    for name in data.parts(verdicts):
+    samples = set(data.parts(TableRef("samples")))
+    for name in (each for each in data.parts(verdicts) if each in samples):
         found = _first_groups(data, verdicts, name) | found
         if len(found) == len(KINDS):
             break
@@ -66,12 +69,21 @@ def _view(data: Dataset, verdicts: TableRef, kind: str, name: str, group_id: int
     rows = samples.join(_rows(data, verdicts, name, group_id, pl.col("outcome")), on=KEY, how="left")
     for ref, column in _beside(data, name):
         rows = rows.join(_rows(data, ref, name, group_id, column), on=KEY, how="left")
-    prompt_id = samples["prompt_id"][0]
-    asked = data.scan("prompts").filter(pl.col("prompt_id") == prompt_id).select("prompt", "answer").head(1).collect()
-    prompt, answer = asked.row(0) if asked.height else (None, None)
+    prompt, answer = _prompt(data, samples["prompt_id"][0])
     shown = _shown(rows.drop(*KEY, "prompt_id"))
     title = f"{kind}: group {group_id}, {rows.height} samples"
-    return GroupView(title, prompt or NO_TEXT, answer, shown.columns, shown.rows())
+    return GroupView(title, prompt or NO_PROMPT, answer, shown.columns, shown.rows())
+
+
+def _prompt(data: Dataset, prompt_id: str) -> tuple[str | None, str | None]:
+    import polars as pl
+
+    from curate.dataset import TableRef
+
+    if not data.parts(TableRef("prompts")):
+        return None, None
+    asked = data.scan("prompts").filter(pl.col("prompt_id") == prompt_id).select("prompt", "answer").head(1).collect()
+    return asked.row(0) if asked.height else (None, None)
 
 
 def _shown(rows: pl.DataFrame) -> pl.DataFrame:

@@ -129,11 +129,10 @@ def _uplift(data: Dataset, verifier: str | None) -> tuple[pl.DataFrame, list[str
 
 
 def _places(data: Dataset, trained: str, verifier: str | None) -> list[tuple[str, str, float | None, int]]:
-    from curate.evaluating import uplift_by_rank
-    from curate.verbs.evaluate_uplift import _likelihoods
+    from curate.verbs.evaluate_uplift import uplift_between
 
-    refs = [data.choose("likelihoods", name) for name in (SAMPLER, trained)]
-    places = uplift_by_rank(_likelihoods(data, data.choose("verdicts", verifier), *refs)).bins
+    initial, other = (data.choose("likelihoods", name) for name in (SAMPLER, trained))
+    places = uplift_between(data, initial, other, verifier).bins
     return [(trained, place.ranks, place.rate, place.n) for place in places]
 
 

@@ -56,7 +56,6 @@ def chosen(data: Dataset, verifier: str | None) -> str | None:
 
 
 def _evaluation(data: Dataset, ks: list[int], verifier: str | None) -> Evaluation:
-
     from curate.evaluating import evaluate_frame
     from curate.verbs.outcomes import read_outcomes
 

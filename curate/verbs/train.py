@@ -59,7 +59,7 @@ def train(
     learning_rate: Annotated[float, typer.Option(min=0, help="Learning rate, constant after the warmup.")] = 1e-6,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows of one optimiser step, all processes together.")] = 64,
     micro_batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Rows of one forward pass; by default as many as 16,384 tokens allow.")
+        int | None, typer.Option(min=1, help="Rows of one forward pass; by default as many as fit 2,048 tokens, on a GPU 16,384.")
     ] = None,
     warmup: Annotated[
         float, typer.Option(min=0, help="Steps of linear warmup; below 1 the share of all steps.")

@@ -348,7 +348,7 @@ def by_trl(loss_type: str, level: str = "token", high: float = 0.28, **args: Any
     ],
     ids=str,
 )
-def test_equals_trl_1_16(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+def test_equals_the_installed_trl(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
     """The loss and its gradient are those of the installed TRL (1.16.0 when written)."""
     pytest.importorskip("trl", reason="TRL is a development dependency")
     loss, gradient = run(Objective(clip_high=0.28, **ours))
@@ -395,7 +395,9 @@ BY_VERL = [
 
 
 @pytest.mark.parametrize(("name", "mode", "ours", "loss", "gradient"), BY_VERL)
-def test_equals_verl_0_9_1(name: str, mode: str, ours: dict[str, Any], loss: float, gradient: float) -> None:
+def test_equals_verl_0_9_1_as_recorded(
+    name: str, mode: str, ours: dict[str, Any], loss: float, gradient: float
+) -> None:
     got, got_gradient = run(Objective(**({"clip_high": 0.28} | ours)))
     assert got == pytest.approx(loss, abs=1e-6)
     assert float(got_gradient.abs().sum()) == pytest.approx(gradient, abs=1e-6)
