@@ -198,7 +198,7 @@ def test_two_runs_print_the_same(base: Path) -> None:
         (["--prompts", "{base}"], "prompts and to go together"),
         (["--prompts", "{base}", "--to", "x"], "give --model PATH"),
         (["--uplift", "{base}"], "give --model PATH"),
-        (["{base}", "--scorer", "sampler"], "name the likelihoods of --uplift"),
+        (["{base}", "--scorer", "sampler"], "--scorer names the initial model's likelihoods for --uplift"),
         (["--uplift", "{base}", "--model", "nowhere"], "nowhere is not a folder"),
         (["--model", "nowhere", "--prompts", "{base}", "--to", "x"], "nowhere is not a folder"),
         (["--model", "m", "--prompts", "{base}", "--to", "{base}/../base", "{base}"], "is given twice"),
@@ -248,6 +248,8 @@ def test_a_job_may_evaluate(base: Path, tmp_path: Path) -> None:
     job.write_text(f"[dataset]\npath = '{base}'\n[evaluate]\ndatasets = ['{base}']\nk = [1, 8]\nout = '{out}'\n")
     (step,) = steps(job, read_job(job, []))
     assert step.arguments["to"] is None
+    (named,) = steps(job, {"dataset": {"path": "d"}, "evaluate": {"Base 1": {"datasets": [str(base)]}}})
+    assert named.title == "evaluate.Base 1"
     curate("run", job)
     assert list(json.loads(out.read_text())["datasets"][str(base)]["pass_at"]) == ["1", "8"]
     job.write_text(f"[dataset]\npath = '{base}'\n[evaluate]\ndatasets = '{base}'\nk = '1,x'\n")

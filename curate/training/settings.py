@@ -79,14 +79,14 @@ class Settings:
             raise ConfigError(
                 "--from-scratch with --lora-rank would train an adapter of random weights: drop one of them"
             )
+        if self.from_scratch and (self.objective.needs_old or self.behaviour != "bypass"):
+            raise ConfigError(
+                "--from-scratch trains random weights, and a ratio of their probabilities to stored ones says nothing: use "
+                "--objective sft, without --behaviour"
+            )
         if self.ref_model is not None and not self.objective.kl_coef:
             raise ConfigError("--ref-model is read only where --kl-coef is above 0: give that too, or leave it out")
         refuse_extra(self.extra)
-
-    @property
-    def needs_old(self) -> bool:
-        """Tell whether old log-probs are read: by the loss, or to weight the KL term."""
-        return self.objective.needs_old
 
     def as_dict(self) -> dict[str, Any]:
         """Return every setting as JSON values; paths become text."""
@@ -139,7 +139,11 @@ def training_arguments(settings: Settings, work: Path, n_steps: int, micro_batch
         "disable_tqdm": not sys.stderr.isatty(),
     }
     try:
-        return TrainingArguments(**values)
+        arguments = TrainingArguments(**values)
+        arguments._n_gpu = min(
+            1, arguments.n_gpu
+        )  # several GPUs in one process are DataParallel's; torchrun is the way
+        return arguments
     except (ValueError, TypeError, ImportError) as error:
         first = str(error).strip().split("\n")[0]
         raise ConfigError(f"transformers refuses the training arguments: {first}") from error

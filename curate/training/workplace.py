@@ -6,13 +6,15 @@ OUT                     appears by a rename when training has ended
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from curate.errors import ConfigError
 from curate.jobrecord import JobRecord, differences, write_durably
@@ -28,7 +30,6 @@ class Workplace:
         self.out = out
         self.folder = out.parent / f".{out.name}.unfinished"
         self.start = self.folder / "start"
-        self._lock: TextIO | None = None
 
     def refuse_place(self, others: list[Path], model: Path) -> None:
         """Raise ConfigError where ``out`` lies in one of the other folders, is the model's own, or is no folder of ours."""
@@ -77,14 +78,16 @@ class Workplace:
         found = list((self.folder / "checkpoints").glob("checkpoint-*"))
         return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
-    def lock(self) -> None:
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
         """Hold the folder against another run to the same ``out``; raises ConfigError where one holds it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(f"another process is training {self.out}: wait for it, or give another --out") from None
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ConfigError(f"another process is training {self.out}: wait, or give another --out") from None
+            yield
 
     def open(self, record: JobRecord, *, overwrite: bool) -> None:
         """Make the folder ready: what a run of the same arguments left is kept, all else goes."""

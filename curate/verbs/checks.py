@@ -127,10 +127,11 @@ def evaluate(
     for place, folder in enumerate(folders):
         if folder in folders[:place]:
             raise ConfigError(f"{folder} is given twice")
-    if uplift is None and (scorer is not None or as_ is not None):
-        raise ConfigError("--scorer and --as name the likelihoods of --uplift DIR: give that too")
+    if uplift is None and scorer is not None:
+        raise ConfigError("--scorer names the initial model's likelihoods for --uplift DIR: give that too")
+    # a section [evaluate.NAME] of a job gives as = NAME whether or not it asks for uplift
     for name in (scorer, as_):
-        if name is not None:
+        if name is not None and uplift is not None:
             variant_name(name)
 
 

@@ -59,11 +59,10 @@ def train(
     learning_rate: Annotated[float, typer.Option(min=0, help="Learning rate, constant after the warmup.")] = 1e-6,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows of one optimiser step, all processes together.")] = 64,
     micro_batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Rows of one forward pass; by default as many as fit 2,048 tokens, on a GPU 16,384.")
+        int | None,
+        typer.Option(min=1, help="Rows of one forward pass; by default as many as fit 2,048 tokens, on a GPU 16,384."),
     ] = None,
-    warmup: Annotated[
-        float, typer.Option(min=0, help="Steps of linear warmup; below 1 the share of all steps.")
-    ] = 0.0,
+    warmup: Annotated[float, typer.Option(min=0, help="Steps of linear warmup; below 1 the share of all steps.")] = 0.0,
     max_grad_norm: Annotated[float, typer.Option(min=0, help="Gradients are cut to this norm; 0 does not cut.")] = 1.0,
     grad_skip: Annotated[
         float | None, typer.Option(min=0, help="Skip a step whose gradient norm is over this.")
@@ -144,7 +143,9 @@ def train(
     refs = [data.choose("samples"), data.choose("advantages", recipe)]
     refuse_unfinished(data, refs)
     options = {name: value for name, value in given.items() if value != DEFAULTS.get(name)}
-    again = command("train", DATASET, **{name: v for name, v in options.items() if name not in ("dataset", "overwrite")})
+    again = command(
+        "train", DATASET, **{name: v for name, v in options.items() if name not in ("dataset", "overwrite")}
+    )
     from curate.training.run import Run
     from curate.training.run import train as train_run
 
