@@ -12,8 +12,7 @@ BIN := .venv/bin
 	touch $@
 
 demo: .venv/installed
-	$(BIN)/python jobs/countdown_rollouts.py runs/quickstart/rollouts.jsonl
-	$(BIN)/curate run jobs/quickstart.toml
+	$(BIN)/curate demo
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n 2 -q

@@ -76,7 +76,7 @@ def steps(path: Path, job: dict[str, Any]) -> list[Step]:
 
     They come dataset by dataset, each in pipeline order; a section may name another dataset than the job's.
     """
-    known = ["dataset", *(name for name in VERBS if name != "run")]
+    known = ["dataset", *(name for name in VERBS if name not in ("demo", "run"))]
     n_rounds = _n_rounds(path, job)
     for section in (name for name in job if name != "rounds"):
         if section not in known:

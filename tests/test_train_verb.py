@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from stored import PROMPTS, SAMPLES, write_rows
-from train_case import GRPO, rewrite, write_groups, write_policy
+from train_case import GRPO, rewrite, stored_logprobs, write_groups, write_policy
 from typer.testing import CliRunner
 
 from curate.cli import app
@@ -106,9 +106,22 @@ def test_a_finished_run_is_left_alone_and_other_arguments_are_refused(
 
 
 def test_training_pushes_good_samples_up_and_bad_ones_down(groups: Path, policy: Path, tmp_path: Path) -> None:
+    import polars as pl
+    from transformers import LlamaForCausalLM
+
     trained(groups, policy, tmp_path / "out", *FAST, "--epochs", 4)
-    first, *_, last = [line["loss"] for line in log(tmp_path / "out") if "loss" in line]
-    assert last < first
+    model, data = LlamaForCausalLM.from_pretrained(tmp_path / "out"), Dataset(groups)
+    rows = data.scan("samples").join(data.scan("prompts").select("prompt_id", "prompt_ids"), on="prompt_id").collect()
+    gained = [
+        sum(stored_logprobs(model, row["prompt_ids"], row["completion_ids"], 0.7)) - sum(row["logprobs"])
+        for row in rows.iter_rows(named=True)
+    ]
+    by_place = (
+        rows.with_columns(pl.Series("gained", gained)).group_by(pl.col("sample_index") % 2).agg(pl.mean("gained"))
+    )
+    good, bad = by_place.sort("sample_index")["gained"]
+    assert good > 0.1
+    assert bad < -0.1
 
 
 def test_the_same_seed_gives_the_same_weights(groups: Path, policy: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,8 @@ def _with_adapter(model: Any, path: Path, rank: int) -> Any:
     # alpha = 2 * rank, as the papers of LoRA and its users have it most often; every linear layer but the head
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
     try:
-        return get_peft_model(model, config)
+        with warnings.catch_warnings():  # peft 0.21 asks transformers by names that 5.23 calls deprecated
+            warnings.simplefilter("ignore", FutureWarning)
+            return get_peft_model(model, config)
     except ValueError as error:
         raise ConfigError(f"{path} takes no adapter: {first_line(error)}") from error

@@ -163,7 +163,7 @@ class OfflineTrainer(Trainer):
         seconds, self._step_started = now - self._step_started, now
         self.last_line = {
             "step": self.state.global_step,
-            "epoch": self.state.epoch,
+            "epoch": self.state.global_step / self.order.steps_per_epoch,
             "loss": loss,
             "grad_norm": self._grad_norm,
             "is_skipped": self._is_skipped,

@@ -11,6 +11,7 @@ from typing import Any
 
 from curate.verbs.check import check
 from curate.verbs.compare import compare
+from curate.verbs.demo import demo
 from curate.verbs.evaluate import evaluate
 from curate.verbs.export import export
 from curate.verbs.import_ import import_
@@ -29,6 +30,7 @@ from curate.verbs.train import train
 from curate.verbs.verify import verify
 
 VERBS: dict[str, Callable[..., Any]] = {
+    "demo": demo,
     "run": run,
     "import": import_,
     "prompts": prompts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +14,21 @@ if TYPE_CHECKING:
 PROMPTS = TableRef("prompts")
 
 
-def fill_prompt_ids(data: Dataset, path: Path, *, is_first: bool) -> None:
-    """Write the ids that the tokenizer in ``path`` gives into every prompt that has none; each part whole or not at all.
+def fill_prompt_ids(data: Dataset, path: Path, load: Callable[[], Any], *, is_first: bool) -> None:
+    """Write token ids into every prompt that has none; each part whole or not at all.
+
+    ``load()`` gives the tokenizer of the checkpoint in ``path``; it is called only where there is something to do.
 
     Before the first sample (``is_first``) ids that are stored must be the tokenizer's own: ConfigError where a prompt's
     differ, before anything is written. Later only ids that are missing matter, for a chat template may write the date.
     A prompt that the tokenizer or template cannot read keeps null.
     """
-    from curate.models.load import load_tokenizer
     from curate.stage import variant_lock
 
     parts = [name for name in data.parts(PROMPTS) if is_first or _n_null(data, name)]
     if not parts:
         return
-    tokenizer = load_tokenizer(path)
+    tokenizer = load()
     filled = {name: _ids(data, name, tokenizer, path, is_first) for name in parts}
     changed = {name: ids for name, ids in filled.items() if ids is not None}
     if changed:

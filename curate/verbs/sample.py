@@ -47,8 +47,7 @@ def sample(
 
     check_arguments(local=local, reference=reference, top_p=top_p)
     data = Dataset(dataset)
-    data.choose("prompts")
-    _refuse_imported(data)
+    _refuse(data)
     if local is None:
         say(run_stage(data, reference_stage(data), overwrite=overwrite, max_failed_share=max_failed_share))
         return
@@ -89,11 +88,14 @@ def default_max_new_tokens(path: Path) -> int:
     return min(MAX_NEW_TOKENS, max(1, positions // 2)) if isinstance(positions, int) else MAX_NEW_TOKENS
 
 
-def _refuse_imported(data: Dataset) -> None:
+def _refuse(data: Dataset) -> None:
+    """Raise ConfigError for a dataset without prompts, and for one whose samples were imported."""
     from curate.dataset import TableRef
     from curate.errors import ConfigError
     from curate.jobrecord import read_record
 
+    if not data.parts(data.choose("prompts")):
+        raise ConfigError(f"{data.root} has no prompts: run `{data.maker('prompts')}`")
     record = read_record(data, TableRef("samples"))
     if record and record.verb != "sample":
         raise ConfigError(

@@ -91,7 +91,7 @@ class LocalJob:
         old = read_record(self.data, SAMPLES)
         is_first = overwrite or not self.data.parts(SAMPLES)
         if is_first or (old and old.parameters == self.parameters):  # any other job is refused, and changes nothing
-            fill_prompt_ids(self.data, self.path, is_first=is_first)
+            fill_prompt_ids(self.data, self.path, lambda: self.sampler.tokenizer, is_first=is_first)
 
     def stage(self, command: str) -> Stage:
         """Return the stage: samples part k comes from prompts part k."""

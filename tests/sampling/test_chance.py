@@ -25,9 +25,7 @@ def test_the_mixing_is_that_of_splitmix64() -> None:
 def test_uniforms_equal_plain_python() -> None:
     seeds = [0, 1, 2**62 + 31, 2**63 - 1, -5]
     for position in (0, 1, 511, 100_000):
-        expected = [
-            ((mix((mix(seed % WORD) + (position + 1) * GAMMA) % WORD) >> 16) + 0.5) / 2**48 for seed in seeds
-        ]
+        expected = [((mix((mix(seed % WORD) + (position + 1) * GAMMA) % WORD) >> 16) + 0.5) / 2**48 for seed in seeds]
         assert uniforms(torch.tensor(seeds), position).tolist() == expected
 
 

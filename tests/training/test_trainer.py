@@ -1,0 +1,82 @@
+"""The trainer's arithmetic: however a step is cut and on however many processes, the gradients are the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from train_case import GRPO, rewrite, write_groups, write_policy
+
+SCRIPT = Path(__file__).parent / "gradients.py"
+LAYOUTS = {
+    "1 x 8": (1, 8),
+    "4 x 2": (1, 2),
+    "two processes of 2 x 2": (2, 2),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A policy and 19 rows of different lengths and weights: two steps of 8, and one of 3."""
+    folder = tmp_path_factory.mktemp("trainer")
+    data = write_groups(folder / "data", write_policy(folder / "policy"), n_groups=5)
+    kept = {"reward": None, "advantage": None, "weight": None, "drop_reason": "gated"}
+    weights = (1.0, 0.5, 2.0, 0.0)
+
+    def change(row: dict[str, Any]) -> dict[str, Any]:
+        is_dropped = (row["group_id"], row["sample_index"]) == (104, 3)
+        return row | (kept if is_dropped else {"weight": weights[row["sample_index"]]})
+
+    rewrite(data, GRPO, change)
+    return folder
+
+
+def run(
+    folder: Path, name: str, processes: int, micro: int, *options: str
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Train in processes of their own; return the first step's gradients and the log."""
+    out, kept = folder / f"out {name}", folder / f"{name}.pt"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [
+        *(torchrun if processes > 1 else [sys.executable]),
+        *(SCRIPT, kept, "train", folder / "data", "--model", folder / "policy", "--out", out),
+        *("--batch-size", "8", "--micro-batch-size", str(micro), "--learning-rate", "1e-3", "--max-drift", "0"),
+        *("--max-grad-norm", "0", "--epochs", "2", *options),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("rows train") == 1
+    lines = (out / "train_log.jsonl").read_text().splitlines()
+    return torch.load(kept), [json.loads(line) for line in lines]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--aggregation", "sequence_mean", "--behaviour", "decoupled", "--importance", "masked", "--kl-coef", "0.1"),
+    ],
+    ids=["token_mean", "sequence_mean"],
+)
+def test_gradients_do_not_depend_on_how_a_step_is_cut(folder: Path, options: tuple[str, ...]) -> None:
+    results = {
+        name: run(folder, f"{name} {len(options)}", processes, micro, *options)
+        for name, (processes, micro) in LAYOUTS.items()
+    }
+    whole, lines = results.pop("1 x 8")
+    assert max(float(gradient.abs().max()) for gradient in whole.values()) > 0.01
+    for name, (gradients, other) in results.items():
+        assert gradients.keys() == whole.keys()
+        for parameter, gradient in gradients.items():
+            torch.testing.assert_close(gradient, whole[parameter], atol=1e-6, rtol=0, msg=f"{name}: {parameter}")
+        for one, two in zip(lines, other, strict=True):
+            for figure in one.keys() - {"seconds"}:
+                assert two[figure] == pytest.approx(one[figure], abs=1e-4), f"{name}: {figure}"
