@@ -38,7 +38,9 @@ def curate(*arguments: object) -> Any:
     return result
 
 
-def imported(folder: Path, n_correct: list[int], size: int = 8, policy: str = "tiny", evil: str = "") -> Dataset:
+def imported(
+    folder: Path, n_correct: list[int], size: int = 8, policy: str = "tiny", evil: str = "", version: str | None = None
+) -> Dataset:
     """Import one group a number of correct samples, judge them, and rank them by their stored log-probs."""
     source = folder.parent / f"{len(list(folder.parent.iterdir()))}.jsonl"
     with source.open("w") as file:
@@ -58,6 +60,7 @@ def imported(folder: Path, n_correct: list[int], size: int = 8, policy: str = "t
                     "temperature": 1.0,
                     "top_p": 1.0,
                     "policy": policy,
+                    "policy_version": version,
                 }
                 file.write(json.dumps(row) + "\n")
     curate("import", source, "--to", folder)
@@ -81,9 +84,15 @@ def trained(data: Dataset, scorer: str, rise: float) -> None:
         )
 
 
-def trained_run(folder: Path) -> Path:
+def trained_run(folder: Path, before: str | None = None, after: str | None = None) -> Path:
     folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text(json.dumps({"recipe": "grpo", "arguments": {"learning_rate": 5e-5}}))
+    manifest = {
+        "recipe": "grpo",
+        "arguments": {"learning_rate": 5e-5},
+        "model": {"path": "strong", "fingerprint": before},
+        "result": {"fingerprint": after},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     log = [
         {
             "step": s,
@@ -154,6 +163,7 @@ def test_the_sections_come_in_order_with_their_figures(whole: Path) -> None:
     text = whole.read_text()
     assert re.findall(r"<h2>([^<:]*)", text) == [
         "What was read",
+        "Headline",
         "Mechanism",
         "pass@k",
         "Training",
@@ -171,8 +181,7 @@ def test_what_the_page_says_is_what_the_tables_hold(whole: Path) -> None:
     # two of four groups are mixed; unlikely_grpo keeps the same
     assert text.count("<td>2 of 4 (50.0%)</td><td>16 of 32 (50.0%)</td>") == 2
     assert text.count("<td>0.375 [") == 2  # pass@1 of both: 15 of 40 samples
-    assert "Against sft/base" in text
-    assert "grpo/base" in text
+    assert '<td>grpo/base</td><td>sft/base</td><td class="number">1</td>' in text
     # the training dataset is no evaluation
     assert "taken for training data: train&lt;b&gt;" in text
     assert "<td>arguments.learning_rate</td>" in text
@@ -301,6 +310,46 @@ def test_datasets_without_a_common_prompt_are_not_compared(tmp_path: Path) -> No
     text = Page(tmp_path / "r.html").text
     assert "other is not compared with one: one prompt_id stands for different prompts" in text
     assert "Against" not in text
+
+
+def test_every_policy_is_compared_with_the_one_it_was_trained_from(tmp_path: Path) -> None:
+    kinds = {"strong": [2, 4], "strong-grpo": [4, 4], "strong-other": [8, 0], "early": [0, 1], "early-grpo": [1, 1]}
+    (tmp_path / "d").mkdir()
+    for name, n_correct in kinds.items():
+        imported(tmp_path / "d" / name, n_correct, version=f"v-{name}")
+    runs = [("strong", "strong-grpo"), ("strong", "strong-other"), ("early", "early-grpo")]
+    folders = [trained_run(tmp_path / "runs" / f"run-{after}", f"v-{before}", f"v-{after}") for before, after in runs]
+    datasets = [tmp_path / "d" / name for name in kinds]
+    found = curate("report", *datasets, *folders, "--out", tmp_path / "r.html", "-k", "1", "--json")
+    pairs = [
+        (pair["dataset"], pair["baseline"], pair["difference"]["1"]["value"])
+        for pair in json.loads(found.stdout)["pairs"]
+    ]
+    assert pairs == [
+        ("strong-grpo", "strong", 0.125),
+        ("strong-other", "strong", 0.125),
+        ("strong-other", "strong-grpo", 0.0),
+        ("early-grpo", "early", 0.0625),
+    ]
+    assert (tmp_path / "r.html").read_text().count("with 95 % intervals over prompts as bands") == 4  # aria and caption
+
+
+def test_the_terminal_shows_the_headline_within_120_columns(tmp_path: Path) -> None:
+    data = imported(tmp_path / "strong", [0, 2, 4, 8])
+    curate("reweight", data.root, "--recipe", "grpo")
+    trained(data, "strong-grpo", 0.05)
+    (tmp_path / "e").mkdir()
+    datasets = [data.root]
+    for name, n_correct in {"heldout-strong": [1, 2, 0], "heldout-strong-unlikely_grpo": [2, 3, 0]}.items():
+        datasets.append(imported(tmp_path / "e" / name, n_correct).root)
+    shown = curate("report", *datasets, "--out", tmp_path / "r.html", "-k", "1,2,4")
+    lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
+    assert "strong grpo 2 of 4 (50.0%) +1.278 - 0.0%" in lines  # .75 / .463 and .5 / .535
+    assert "strong strong-grpo 14 0.0% 100.0%" in lines
+    assert any(line.startswith("minus heldout-strong +.083 [") for line in lines)
+    assert max(len(line.rstrip()) for line in shown.stdout.splitlines()) <= 120
+    assert "How to read it" in shown.stderr
+    assert "prompts only: no comparison of methods" in shown.stderr
 
 
 def test_a_broken_manifest_or_part_is_an_error_without_a_file(tmp_path: Path) -> None:

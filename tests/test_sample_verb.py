@@ -260,8 +260,8 @@ def test_known_solutions_become_samples(tmp_path: Path) -> None:
         ("a", 0, "3+5=8;8*8=64"),
         ("a", 1, "5+3=8;8*8=64"),
         ("b", 0, "It is 2.\nA: 2"),
-        ("d", 0, "2*2=4"),
-        ("d", 1, "2+2=4"),
+        ("d", 0, "2+2=4"),
+        ("d", 1, "2*2=4"),
     ]
     same = frame.select("finish_reason", "policy", "token_exact", "temperature", "completion_ids", "seed").unique()
     assert same.rows() == [("stop", "reference", False, None, None, None)]

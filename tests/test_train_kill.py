@@ -12,10 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from train_case import write_groups, write_policy
 
 COMMAND = [sys.executable, "-c", "from curate.cli import main; main()", "train", "data", "--model", "policy", "--out"]
-OPTIONS = "--batch-size 8 --learning-rate 1e-3 --max-drift 0 --epochs 12 --save-every 3 --behaviour decoupled".split()
+OPTIONS = [
+    "--batch-size",
+    "8",
+    "--learning-rate",
+    "1e-3",
+    "--max-drift",
+    "0",
+    "--epochs",
+    "12",
+    "--save-every",
+    "3",
+    "--behaviour",
+    "decoupled",
+]
 N_STEPS = 12 * 4
 MEASURED = {"seconds"}
 
@@ -58,7 +72,7 @@ def lines(folder: Path, out: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kills", [[1], [4, 11, 12], [25, 47]], ids=str)
+@pytest.mark.parametrize("kills", [[4, 11, 12], [1, 25]], ids=str)
 def test_a_killed_training_goes_on_as_if_unbroken(folder: Path, kills: list[int]) -> None:
     out = f"killed {kills}"
     for n_steps in kills:
@@ -88,7 +102,7 @@ def test_a_killed_training_goes_on_as_if_unbroken(folder: Path, kills: list[int]
 
 
 @pytest.mark.slow
-def test_half_written_checkpoints_are_ignored(folder: Path) -> None:
+def test_half_written_checkpoints_are_ignored_and_other_arguments_refused(folder: Path) -> None:
     out = "torn"
     process = start(folder, out)
     while n_logged(folder, out) < 7:
@@ -99,22 +113,12 @@ def test_half_written_checkpoints_are_ignored(folder: Path) -> None:
     torn = folder / f".{out}.unfinished" / "unfinished" / "checkpoint-9"
     torn.mkdir(parents=True, exist_ok=True)
     (torn / "weights.safetensors").write_bytes(b"half")
-    (torn.parents[1] / "train_log.jsonl").open("a").write('{"step": 8, "lo')
-    finish(start(folder, out))
-    for one, other in zip(lines(folder, "unbroken"), lines(folder, out), strict=True):
-        assert other.get("loss") == pytest.approx(one.get("loss"), abs=1e-6)
-
-
-@pytest.mark.slow
-def test_other_arguments_do_not_go_on_from_a_cut_off_run(folder: Path) -> None:
-    out = "other"
-    process = start(folder, out)
-    while n_logged(folder, out) < 7:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.001)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    with (torn.parents[1] / "train_log.jsonl").open("a") as log:
+        log.write('{"step": 8, "lo')
     changed = subprocess.run([*COMMAND, out, *OPTIONS, "--seed", "3"], cwd=folder, capture_output=True, text=True)
     assert changed.returncode == 2
     assert f"training on the way to {out} was started with other arguments" in changed.stderr
     assert "seed: 0 then, 3 now" in changed.stderr
+    finish(start(folder, out))
+    for one, other in zip(lines(folder, "unbroken"), lines(folder, out), strict=True):
+        assert other.get("loss") == pytest.approx(one.get("loss"), abs=1e-6)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stored import PROMPTS, SAMPLES, write_rows
-from train_case import GRPO, rewrite, stored_logprobs, write_groups, write_policy
 from typer.testing import CliRunner
 
 from curate.cli import app
 from curate.dataset import Dataset
+from stored import PROMPTS, SAMPLES, write_rows
+from train_case import GRPO, rewrite, stored_logprobs, write_groups, write_policy
 
 FAST = ("--learning-rate", 1e-3, "--batch-size", 8, "--max-drift", 0)
 
@@ -146,6 +146,13 @@ def test_packing_does_not_change_the_losses(groups: Path, policy: Path, tmp_path
     trained(groups, policy, tmp_path / "packed", *FAST, "--packing")
     for one, other in zip(log(tmp_path / "padded"), log(tmp_path / "packed"), strict=True):
         assert one.get("loss") == pytest.approx(other.get("loss"), abs=2e-5)
+
+
+def test_activations_computed_again_do_not_change_the_losses(groups: Path, policy: Path, tmp_path: Path) -> None:
+    trained(groups, policy, tmp_path / "kept", *FAST)
+    trained(groups, policy, tmp_path / "again", *FAST, "--set", "activation_checkpointing=true")
+    for one, other in zip(log(tmp_path / "kept"), log(tmp_path / "again"), strict=True):
+        assert one.get("loss") == pytest.approx(other.get("loss"), abs=1e-6)
 
 
 def test_max_tokens_repeats_the_rows_until_it_is_reached(groups: Path, policy: Path, tmp_path: Path) -> None:
@@ -416,6 +423,19 @@ def test_missing_things_are_named(groups: Path, policy: Path, tmp_path: Path) ->
     assert not out.exists()
 
 
+@pytest.mark.parametrize("table", [PROMPTS, SAMPLES, GRPO], ids=str)
+@pytest.mark.parametrize("where", ["all", "rows"])
+def test_a_broken_part_is_named(data: Dataset, policy: Path, tmp_path: Path, table: Any, where: str) -> None:
+    part = data.part(table, "part-00001.parquet")
+    content = bytearray(part.read_bytes())
+    content[4 : None if where == "all" else 400] = b"x" * len(content[4 : None if where == "all" else 400])
+    part.write_bytes(content)
+    said = refused(data.root, policy, tmp_path / "out")
+    assert "cannot be read" in said
+    assert str(table) in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_empty_dataset_is_refused(tmp_path: Path, policy: Path) -> None:
     data = Dataset(tmp_path / "data", create=True)
     for ref in (PROMPTS, SAMPLES, GRPO):
@@ -432,6 +452,7 @@ def test_an_empty_dataset_is_refused(tmp_path: Path, policy: Path) -> None:
         (["--kl", "k1", "--kl-coef", "0.1"], "zero"),
         (["--objective", "dro"], "needs beta"),
         (["--from-scratch"], "--objective sft"),
+        (["--report-to", "carrier-pigeon"], "no such integration"),
         (["--micro-batch-size", "100"], "is more than batch_size 64"),
         (["--from-scratch", "--objective", "sft", "--lora-rank", "4"], "random weights"),
     ],
@@ -457,3 +478,18 @@ def test_other_arguments_of_transformers_are_passed_on(groups: Path, policy: Pat
     a, b = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("out", "plain"))
     assert a != b
     assert manifest(tmp_path / "out")["arguments"]["extra"] == {"weight_decay": 0.5}
+
+
+def test_a_job_file_is_checked_before_anything_runs(groups: Path, policy: Path, tmp_path: Path) -> None:
+    job = tmp_path / "job.toml"
+    section = '[dataset]\npath = "{data}"\n[train]\nmodel = "{model}"\nout = "{out}"\nbatch_size = 8\n{more}\n'
+    names = {"data": groups, "model": policy, "out": tmp_path / "out"}
+    for more, words in (("kl = 'k1'\nkl_coef = 0.1", "zero"), ("weight_decoy = 1", "did you mean 'weight_decay'?")):
+        job.write_text(section.format(**names, more=more))
+        result = CliRunner().invoke(app, ["run", str(job)])
+        assert result.exit_code == 2
+        assert words in result.stderr
+    job.write_text(section.format(**names, more="weight_decay = 0.1\nmax_drift = 0"))
+    result = CliRunner().invoke(app, ["run", str(job)])
+    assert result.exit_code == 0, result.output
+    assert manifest(tmp_path / "out")["arguments"]["extra"] == {"weight_decay": 0.1}

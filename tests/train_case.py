@@ -6,10 +6,9 @@ import random
 from pathlib import Path
 from typing import Any
 
-from stored import PROMPTS, SAMPLES, write_rows
-
 from curate.dataset import Dataset, TableRef
 from curate.models.fingerprint import fingerprint
+from stored import PROMPTS, SAMPLES, write_rows
 
 GRPO = TableRef("advantages", "grpo")
 LETTERS = "abcdefghijklmnop"

@@ -21,9 +21,11 @@ class Mechanism:
     - by_rank: name (recipe), x (ranks), y (mean advantage of correct samples, null where none has the rank)
     - groups: name, kind (trains, or why not), n: what becomes of the groups under each recipe
     - recipes: name, groups, signal (groups that train), rows, rows_kept, correct_negative, wrong_positive (shares of
-      the kept correct and wrong samples, null without any), max_abs_advantage
+      the kept correct and wrong samples, null without any), max_abs_advantage, likeliest, rarest (mean advantage of
+      the correct samples at a third of the ranks)
     - dropped: name, reason, n (samples)
     - uplift: name (scorer), x (ranks), y (share of correct samples that became likelier), n
+    - lifted: name (scorer), n (correct samples), likeliest, rarest (that share at a third of the ranks)
     """
 
     label: str
@@ -32,6 +34,7 @@ class Mechanism:
     recipes: pl.DataFrame
     dropped: pl.DataFrame
     uplift: pl.DataFrame
+    lifted: pl.DataFrame
     notes: Sequence[str] = ()
 
 
@@ -94,8 +97,8 @@ def _recipes(rows: pl.DataFrame) -> str:
         [
             (
                 row["name"],
-                _part_of(row["signal"], row["groups"]),
-                _part_of(row["rows_kept"], row["rows"]),
+                part_of(row["signal"], row["groups"]),
+                part_of(row["rows_kept"], row["rows"]),
                 percent(row["correct_negative"]),
                 percent(row["wrong_positive"]),
                 row["max_abs_advantage"],
@@ -136,6 +139,21 @@ def _strategies(rows: pl.DataFrame) -> str:
     return markup.figure(charts.svg(chart), caption, columns, shown)
 
 
+def outer_thirds(n_R: Sequence[int], sums_R: Sequence[float]) -> tuple[float | None, float | None]:
+    """Return the mean at the first and at the last third of the ranks, from the number and sum at each rank.
+
+    A third is rounded down, and one rank at least; null where no sample has such a rank, and at the last third where
+    there is but one rank.
+    """
+    width = max(1, len(n_R) // 3)
+    first, last = (_ratio(sum(sums_R[part]), sum(n_R[part])) for part in (slice(width), slice(-width, None)))
+    return first, last if len(n_R) > 1 else None
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
 def merge_alike(rows: pl.DataFrame) -> pl.DataFrame:
     """Return lines that lie on each other as one line that carries all their names.
 
@@ -169,7 +187,8 @@ def _pivoted(rows: pl.DataFrame) -> tuple[list[str], list[tuple[Any, ...]]]:
     return ["rank", *names], [(x, *(place.get(name) for name in names)) for x, place in places.items()]
 
 
-def _part_of(n: int, total: int) -> str:
+def part_of(n: int, total: int) -> str:
+    """Return ``17 of 24 (70.8%)``; without the share where the whole is 0."""
     return f"{n:,} of {total:,}" + (f" ({percent(n / total)})" if total else "")
 
 

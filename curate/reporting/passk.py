@@ -18,7 +18,7 @@ CAPTION = (
 def pass_at_k(
     curve: pl.DataFrame,
     ks: Sequence[int],
-    baseline: str,
+    families: Sequence[Sequence[str]],
     pairs: pl.DataFrame,
     diversity: pl.DataFrame,
     *,
@@ -29,16 +29,18 @@ def pass_at_k(
 
     - curve: name, x (k), y, low, high (null without an interval), m (fewest samples), n_prompts, is_flagged
     - ks: the k of the table, those asked for
-    - baseline: the dataset that the others are compared with
-    - pairs: name, k, y (difference to the baseline), low, high, n_wins, n_ties, n_losses
+    - families: the datasets of each figure: a start and what was trained from it
+    - pairs: name, baseline, k, y (difference to the baseline), low, high, n_wins, n_ties, n_losses
     - diversity: one row a dataset, any columns
     - inference: the sentence on what the intervals say
     """
     blocks = [markup.listing(notes, "note")]
     if curve.height:
-        blocks += [_table(curve, ks), _figure(curve), markup.paragraph(inference)]
+        drawn = [curve.filter(pl.col("name").is_in(family)) for family in families]
+        figures = [_figure(family) for family in drawn if family.height]
+        blocks += [_table(curve, ks), *figures, markup.paragraph(inference)]
     if pairs.height:
-        blocks += [markup.heading(f"Against {baseline}, prompt by prompt"), _pairs(pairs)]
+        blocks += [markup.heading("Against the baseline, prompt by prompt"), _pairs(pairs)]
     if diversity.height:
         blocks += [markup.heading("Diversity"), markup.table(diversity.columns, diversity.rows())]
     return markup.section("pass@k", *blocks)
@@ -76,11 +78,21 @@ def _figure(curve: pl.DataFrame) -> str:
 
 def _pairs(pairs: pl.DataFrame) -> str:
     rows = [
-        (row["name"], row["k"], interval(row["y"], row["low"], row["high"], is_signed=True), *_wins(row))
+        (
+            row["name"],
+            row["baseline"],
+            row["k"],
+            interval(row["y"], row["low"], row["high"], is_signed=True),
+            *_wins(row),
+        )
         for row in pairs.to_dicts()
     ]
-    columns = ("dataset", "k", "difference of pass@k", "prompts higher", "same", "lower")
-    caption = "Difference of pass@k on the prompts that both were asked, with its 95 % interval over those prompts."
+    columns = ("dataset", "minus", "k", "difference of pass@k", "prompts higher", "same", "lower")
+    caption = (
+        "Difference of pass@k on the prompts that both were asked, with its 95 % interval over those prompts: with the "
+        "policy it was trained from, and with the first other one trained from that; where no manifest tells, with the "
+        "first dataset."
+    )
     return markup.table(columns, rows) + markup.paragraph(caption, "note")
 
 

@@ -18,7 +18,7 @@ from curate.sampling.chance import uniforms
 from curate.sampling.completion import Completion, Setting
 from curate.sampling.draw import draw
 
-LIVE_SHARE = 0.75  # below this share of unfinished rows the batch is cut down to them
+LIVE_SHARE = 0.9  # below this share of unfinished rows the batch is cut down to them
 PREFILL_TOKENS = 65_536
 CPU_CACHE_BYTES = 4 << 30
 GPU_CACHE_SHARE = 0.4

@@ -50,7 +50,8 @@ def load_reference(path: Path, settings: Settings) -> Policy:
 
 def _from_scratch(path: Path) -> Any:
     try:
-        return AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(path, local_files_only=True))
+        config = AutoConfig.from_pretrained(path, local_files_only=True)
+        return AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     except (ValueError, RuntimeError, TypeError) as error:
         raise ConfigError(f"{path}/config.json makes no causal language model: {first_line(error)}") from error
 

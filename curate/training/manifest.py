@@ -12,7 +12,8 @@ from curate.models.fingerprint import fingerprint
 from curate.parts import read_footer
 from curate.training.policy import Policy
 from curate.training.progress import LOG_FILE
-from curate.training.rows import Found, Rows
+from curate.training.reading import Found
+from curate.training.rows import Rows
 from curate.training.workplace import Workplace
 
 if TYPE_CHECKING:

@@ -27,7 +27,8 @@ from curate.training.load import load_config, load_policy
 from curate.training.manifest import export, manifest
 from curate.training.order import Order, micro_batch_rows, n_steps
 from curate.training.progress import Log
-from curate.training.rows import Found, Reader, Rows, read_rows
+from curate.training.reading import Found, Reader, read_rows
+from curate.training.rows import Rows
 from curate.training.settings import Settings, training_arguments
 from curate.training.start import Start
 from curate.training.trainer import OfflineTrainer
@@ -74,7 +75,7 @@ def train(run: Run, say: Say, *, overwrite: bool = False) -> None:
             say(f"{run.out}: nothing to do, it was trained with these very arguments")
             return
     if not sys.stderr.isatty():
-        disable_progress_bar()
+        disable_progress_bar()  # type: ignore[no-untyped-call]
     rows, found = read_rows(run.data, run.samples, run.advantages, _reader(run))
     mode = _mode(run, found)
     order = _order(rows, run.settings)
@@ -88,8 +89,10 @@ def train(run: Run, say: Say, *, overwrite: bool = False) -> None:
         try:
             _wait()
             _train(run, place, rows, found, order, arguments, mode, say)
-        except torch.OutOfMemoryError as error:
-            raise ConfigError(NO_MEMORY) from error
+        except RuntimeError as error:  # the CPU's allocator has no error class of its own
+            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+                raise ConfigError(NO_MEMORY) from error
+            raise
         finally:
             if torch.distributed.is_initialized():
                 torch.distributed.destroy_process_group()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from curate.dataset import Dataset, TableRef
@@ -85,9 +86,7 @@ def _ids_that_differ(data: Dataset, samples: TableRef, model: Path, tokenizer: C
     except ConfigError:
         return ["tokenizer: the checkpoint has none to compare the stored ids with"]
     found = []
-    prompts = (
-        data.scan("prompts").select("prompt", "prompt_format", "prompt_ids").drop_nulls().head(N_COMPARED).collect()
-    )
+    prompts = _first(data, TableRef("prompts"), ["prompt", "prompt_format", "prompt_ids"])
     for text, kind, ids in prompts.iter_rows():
         try:
             ours = encode_prompt(words, text, kind, model)
@@ -98,13 +97,17 @@ def _ids_that_differ(data: Dataset, samples: TableRef, model: Path, tokenizer: C
                 f"prompt ids: stored {_start(ids)}, this tokenizer and template give {_start(ours)} ({text[:40]!r})"
             )
             break
-    texts = read_frame(data, samples, data.parts(samples)[0], ["completion", "completion_ids"]).drop_nulls()
-    for text, ids in texts.head(N_COMPARED).iter_rows():
+    for text, ids in _first(data, samples, ["completion", "completion_ids"]).iter_rows():
         ours = words.decode(ids, skip_special_tokens=True)
         if ours != text:
             found.append(f"tokenizer: the stored completion {text[:40]!r} has ids that read {ours[:40]!r} here")
             break
     return found
+
+
+def _first(data: Dataset, ref: TableRef, columns: list[str]) -> pl.DataFrame:
+    """Return some rows that have all of these columns, from the first part."""
+    return read_frame(data, ref, data.parts(ref)[0], columns).drop_nulls().head(N_COMPARED)
 
 
 def _start(ids: list[int]) -> str:
@@ -130,7 +133,7 @@ def _temperature(
         new = log_probs(policy, other, chosen, device)
         apart[heat] = mean_apart(rows, new, rows.behaviour, rows.is_own)
     best = min(apart, key=lambda heat: apart[heat] or 0.0)
-    stored = data.scan(samples.table).select("temperature").unique().collect()["temperature"].to_list()
+    stored = read_frame(data, samples, data.parts(samples)[0], ["temperature"])["temperature"].unique().to_list()
     known = ", ".join("unknown (taken as 1)" if heat is None else f"{heat:g}" for heat in stored)
     if (apart[best] or 0.0) < LIMIT:
         return [

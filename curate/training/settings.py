@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -110,17 +111,19 @@ def refuse_extra(extra: dict[str, Any]) -> None:
 
 def training_arguments(settings: Settings, work: Path, n_steps: int, micro_batch_size: int, n_micro: int) -> Any:
     """Return transformers' TrainingArguments; raises ConfigError with its words where it refuses a value."""
+    import torch
     from transformers import TrainingArguments
 
-    is_reported = settings.report_to != "none"
+    names = _integrations(settings.report_to)
     values: dict[str, Any] = {
         "lr_scheduler_type": "constant_with_warmup",
-        "logging_strategy": "steps" if is_reported else "no",
+        "logging_strategy": "steps" if names else "no",
         "logging_steps": 1,
         "logging_nan_inf_filter": False,  # a copy from the device for every micro-batch
         "dataloader_pin_memory": False,
         "ddp_find_unused_parameters": False,
         "average_tokens_across_devices": False,  # the loss is scaled by the world size already
+        "use_cpu": not torch.accelerator.is_available(),  # without it accelerate sees no processes of torchrun on a CPU
     }
     values |= settings.extra
     values |= {
@@ -134,7 +137,7 @@ def training_arguments(settings: Settings, work: Path, n_steps: int, micro_batch
         "seed": settings.seed,
         "save_strategy": "steps",
         "save_steps": settings.save_every,
-        "report_to": settings.report_to.split(",") if is_reported else "none",
+        "report_to": names or "none",
         "remove_unused_columns": False,
         "disable_tqdm": not sys.stderr.isatty(),
     }
@@ -143,7 +146,24 @@ def training_arguments(settings: Settings, work: Path, n_steps: int, micro_batch
         arguments._n_gpu = min(
             1, arguments.n_gpu
         )  # several GPUs in one process are DataParallel's; torchrun is the way
-        return arguments
     except (ValueError, TypeError, ImportError) as error:
         first = str(error).strip().split("\n")[0]
         raise ConfigError(f"transformers refuses the training arguments: {first}") from error
+    if arguments.world_size != int(os.environ.get("WORLD_SIZE", "1")):
+        raise ConfigError(
+            "the processes of torchrun do not find each other: start one for each GPU, or --set use_cpu=true"
+        )
+    return arguments
+
+
+def _integrations(report_to: str) -> list[str]:
+    """Return the names in ``report_to``; raises ConfigError for one that is unknown to transformers or not installed."""
+    from transformers.integrations.integration_utils import get_available_reporting_integrations
+
+    names = [name for name in report_to.split(",") if name != "none"]
+    installed = get_available_reporting_integrations()  # type: ignore[no-untyped-call]
+    for name in names:
+        if name not in installed:
+            there = ", ".join(sorted(installed)) or "none"
+            raise ConfigError(f"--report-to {name}: transformers knows no such integration here (installed: {there})")
+    return names

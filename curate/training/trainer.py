@@ -44,7 +44,9 @@ class OfflineTrainer(Trainer):
     def __init__(
         self, policy: Policy, arguments: Any, settings: Settings, collator: Collator, order: Order, work: Path
     ) -> None:
-        super().__init__(model=policy, args=arguments, data_collator=collator, train_dataset=range(len(collator.rows)))
+        self._places: Any = range(len(collator.rows))
+        super().__init__(model=policy, args=arguments, data_collator=collator, train_dataset=self._places)
+        self.policy = policy
         self.settings = settings
         self.objective: Objective = settings.objective
         self.collator = collator
@@ -71,11 +73,7 @@ class OfflineTrainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return the loader of this rank's micro-batches; accelerate must not deal them a second time."""
-        return DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.collator)
-
-    def _run_epoch(self, *positional: Any, epoch: int, **named: Any) -> None:
-        self.batches.set_epoch(epoch)
-        super()._run_epoch(*positional, epoch=epoch, **named)
+        return DataLoader(self._places, batch_sampler=self.batches, collate_fn=self.collator)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Batch], num_batches: int, device: Any
@@ -141,7 +139,7 @@ class OfflineTrainer(Trainer):
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """Drop the gradients of a step that is to be skipped; without gradients the optimiser changes nothing."""
-        norm = super()._get_grad_norm(model, grad_norm)
+        norm = super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]
         self._grad_norm = float(norm)
         limit = self.settings.grad_skip
         self._is_skipped = not math.isfinite(self._grad_norm) or (limit is not None and self._grad_norm > limit)
@@ -219,7 +217,7 @@ class OfflineTrainer(Trainer):
         self.accelerator.wait_for_everyone()
         self.progress.new = merged(self.progress.new, self.args.device)
         if self.args.should_save:
-            unfinished = Path(self.args.output_dir) / name
+            unfinished = Path(str(self.args.output_dir)) / name
             self.progress.save(unfinished)
             for file in unfinished.iterdir():
                 _sync(file)
@@ -234,7 +232,7 @@ class OfflineTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         """Write the weights that train as they are, once each; ``save_pretrained`` may rename or merge some."""
-        folder = Path(output_dir or self.args.output_dir)
+        folder = Path(str(output_dir or self.args.output_dir))
         folder.mkdir(parents=True, exist_ok=True)
         if self.args.should_save:
             save_file({name: p.detach().contiguous() for name, p in self._trained()}, folder / WEIGHTS)
@@ -247,14 +245,18 @@ class OfflineTrainer(Trainer):
         self.progress = Progress.load(Path(resume_from_checkpoint))
 
     def _trained(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
-        return ((name, p) for name, p in self.model.named_parameters() if p.requires_grad)
+        return ((name, p) for name, p in self.policy.named_parameters() if p.requires_grad)
 
 
-class _Steps(TrainerCallback):  # type: ignore[misc]
-    """Call the trainer at the end of every optimiser step."""
+class _Steps(TrainerCallback):
+    """Tell the trainer when an epoch begins and when an optimiser step ends."""
 
     def __init__(self, trainer: OfflineTrainer) -> None:
         self.trainer = trainer
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        self.trainer.batches.set_epoch(state.global_step // self.trainer.order.steps_per_epoch)
+        return control
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         self.trainer.finish_step()
@@ -267,7 +269,7 @@ class _Steps(TrainerCallback):  # type: ignore[misc]
         return control
 
 
-class _Bar(ProgressCallback):  # type: ignore[misc]
+class _Bar(ProgressCallback):
     """transformers' progress bar without the dictionaries it prints to stdout."""
 
     def on_log(self, *_: Any, **__: Any) -> None:

@@ -88,6 +88,14 @@ def reweight(recipe: str, set_: list[str] | None, as_: str | None, **_: Any) -> 
     variant_name(as_ or recipe)
 
 
+def train(model: Path, ref_model: Path | None, **given: Any) -> None:
+    from curate.verbs.lookup import find_checkpoint
+    from curate.verbs.train import settings
+
+    find_checkpoint(model)
+    settings(ref_model=ref_model, **given)
+
+
 def evaluate(
     datasets: list[Path] | None,
     k: list[str] | None,
@@ -150,6 +158,7 @@ CHECKS: dict[str, Callable[..., None]] = {
     "logprob": logprob,
     "judge": judge,
     "reweight": reweight,
+    "train": train,
     "evaluate": evaluate,
     "report": report,
 }

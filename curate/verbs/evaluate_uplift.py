@@ -41,15 +41,20 @@ def measure_uplift(folder: Path, model: Path, scorer: str | None, as_: str | Non
 
 
 def uplift_between(data: Dataset, initial: TableRef, trained: TableRef, verifier: str | None = None) -> Uplift:
-    """Return the uplift rate by rank between two variants of likelihoods that are there; hinted samples are left out.
+    """Return the uplift rate by rank between two variants of likelihoods that are there; raises as ``uplift_rows``."""
+    from curate.evaluating import uplift_by_rank
+
+    return uplift_by_rank(uplift_rows(data, initial, trained, verifier))
+
+
+def uplift_rows(data: Dataset, initial: TableRef, trained: TableRef, verifier: str | None = None) -> pl.DataFrame:
+    """Return the frame that ``curate.evaluating.uplift_by_rank`` reads; hinted samples are left out.
 
     Raises ConfigError as ``measure_uplift`` does, or where a table is stale or unfinished.
     """
-    from curate.evaluating import uplift_by_rank
-
     rows = _likelihoods(data, data.choose("verdicts", verifier), initial, trained)
     _refuse_other_distributions(data, initial, rows)
-    return uplift_by_rank(rows)
+    return rows
 
 
 def _initial(data: Dataset, scorer: str | None) -> TableRef:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from curate.verbs.options import VerifierVariant
+from curate.verbs.options import Json, VerifierVariant
 
 if TYPE_CHECKING:
+    from curate.reporting import Headline
     from curate.verbs.report_folders import Folders
 
 HEAD = 2000  # characters in which a page says what wrote it
@@ -26,39 +27,55 @@ def report(
     ] = None,
     verifier: VerifierVariant = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE whatever wrote it.")] = False,
+    json: Json = False,
 ) -> None:
     """Write figures and tables on datasets and training runs into one HTML file that needs no network."""
-    from curate.console import say
+    from curate.console import print_json, say
     from curate.jobrecord import write_durably
     from curate.verbs.evaluate import parse_ks
     from curate.verbs.report_folders import open_folders
+    from curate.verbs.report_headline import headline_as_json, print_headline
 
     ks = parse_ks(k)
     folders = open_folders(datasets)
     _refuse_place(folders, out, overwrite=overwrite)
-    content = _page(folders, ks, verifier)
-    write_durably(out, content.encode())
+    headline, sections = _read(folders, ks, verifier)
+    write_durably(out, _page(folders, sections).encode())
+    if json:
+        print_json(headline_as_json(headline))
+    else:
+        print_headline(headline, ks)
     say(f"wrote {out}: open it in a browser")
 
 
-def _page(folders: Folders, ks: list[int], verifier: str | None) -> str:
-    from datetime import UTC, datetime
-
-    from curate.jobrecord import versions
-    from curate.reporting import page
+def _read(folders: Folders, ks: list[int], verifier: str | None) -> tuple[Headline, list[str]]:
+    from curate.evaluating import INFERENCE
+    from curate.reporting import headline_section
     from curate.verbs.report_folders import overview_section, training_section
     from curate.verbs.report_groups import groups_section
-    from curate.verbs.report_mechanism import mechanism_section
+    from curate.verbs.report_headline import make_headline
+    from curate.verbs.report_mechanism import mechanism_section, read_mechanisms
     from curate.verbs.report_passk import evaluate_folders, pass_section
 
     evaluated = evaluate_folders(folders, ks, verifier)
-    sections = [
+    mechanisms = read_mechanisms(folders, verifier)
+    headline = make_headline(mechanisms, evaluated, ks)
+    return headline, [
         overview_section(folders),
-        mechanism_section(folders, evaluated, verifier),
+        headline_section(headline, ks, INFERENCE),
+        mechanism_section(folders, mechanisms, evaluated),
         pass_section(evaluated, ks),
         training_section(folders),
         groups_section(folders, verifier),
     ]
+
+
+def _page(folders: Folders, sections: list[str]) -> str:
+    from datetime import UTC, datetime
+
+    from curate.jobrecord import versions
+    from curate.reporting import page
+
     names = [*folders.datasets, *folders.runs]
     title = f"curate: {', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     written = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, curate {versions()['curate']}"

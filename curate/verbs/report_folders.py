@@ -123,6 +123,18 @@ def _run_facts(label: str, path: Path) -> RunFacts:
     return RunFacts(label, str(path), _read_json(path / MANIFEST))
 
 
+def trained_policies(folders: Folders) -> list[tuple[str, str]]:
+    """Return the fingerprints of the policy that each run began with and ended with, where its manifest has both."""
+    manifests = [_read_json(path / MANIFEST) or {} for path in folders.runs.values()]
+    ends = [tuple(_fingerprint(manifest.get(key)) for key in ("model", "result")) for manifest in manifests]
+    return [(before, after) for before, after in ends if before and after]
+
+
+def _fingerprint(checkpoint: object) -> str | None:
+    found = checkpoint.get("fingerprint") if isinstance(checkpoint, dict) else None
+    return found if isinstance(found, str) else None
+
+
 def _read_json(path: Path) -> dict[str, Any] | None:
     import orjson
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from curate.dataset import Dataset
+    from curate.evaluating import Place
     from curate.reporting import Mechanism
     from curate.verbs.report_folders import Folders
     from curate.verbs.report_passk import Evaluated
@@ -16,11 +17,15 @@ SAMPLER = "sampler"
 ZERO = "advantages all 0"
 
 
-def mechanism_section(folders: Folders, evaluated: Evaluated, verifier: str | None) -> str:
+def read_mechanisms(folders: Folders, verifier: str | None) -> list[Mechanism]:
+    """Return what the recipes of every dataset did, and what training from it lifted."""
+    return [_mechanism(label, data, verifier) for label, data in folders.datasets.items() if _has_mechanism(data)]
+
+
+def mechanism_section(folders: Folders, found: list[Mechanism], evaluated: Evaluated) -> str:
     """Return the section on mechanism, as HTML; what is missing is a sentence with the command that makes it."""
     from curate.reporting import mechanism
 
-    found = [_mechanism(label, data, verifier) for label, data in folders.datasets.items() if _has_mechanism(data)]
     some = next(iter(folders.datasets.values()), None)
     notes = []
     if some and not any(each.recipes.height for each in found):
@@ -51,7 +56,7 @@ def _mechanism(label: str, data: Dataset, verifier: str | None) -> Mechanism:
         for name in names
         if not stored[name]
     ]
-    uplift, more = _uplift(data, verifier)
+    uplift, lifted, more = _uplift(data, verifier)
     text, real, whole = pl.String, pl.Float64, pl.Int64
     return Mechanism(
         label,
@@ -60,6 +65,7 @@ def _mechanism(label: str, data: Dataset, verifier: str | None) -> Mechanism:
         recipes=pl.DataFrame([_recipe(name, each) for name, each in stats.items()], infer_schema_length=None),
         dropped=pl.DataFrame(_dropped(stats), {"name": text, "reason": text, "n": whole}, orient="row"),
         uplift=uplift,
+        lifted=lifted,
         notes=[*notes, *more],
     )
 
@@ -93,6 +99,7 @@ def _recipe(name: str, each: dict[str, Any]) -> dict[str, Any]:
     from curate.reweighting import summarize
 
     figures = summarize(each)
+    likeliest, rarest = _thirds(each)
     return {
         "name": name,
         "groups": each["groups"],
@@ -102,38 +109,65 @@ def _recipe(name: str, each: dict[str, Any]) -> dict[str, Any]:
         "correct_negative": figures["share_correct_negative"],
         "wrong_positive": figures["share_wrong_positive"],
         "max_abs_advantage": figures["max_abs_advantage"],
+        "likeliest": likeliest,
+        "rarest": rarest,
     }
+
+
+def _thirds(each: dict[str, Any]) -> tuple[float | None, float | None]:
+    """Return the mean advantage of correct samples at the likeliest and at the rarest third of the ranks.
+
+    Ranks are those of a group of the mean size, also where nothing correct was found at the last of them.
+    """
+    from curate.reporting import outer_thirds
+
+    ranks = each["advantage_by_rank"]
+    if not ranks or not each["groups"]:
+        return None, None
+    padding = [0] * (round(each["rows"] / each["groups"]) - len(ranks["n"]))
+    return outer_thirds([*ranks["n"], *padding], [*ranks["sum"], *padding])
 
 
 def _dropped(stats: dict[str, Any]) -> list[tuple[str, str, int]]:
     return [(name, reason, n) for name, each in stats.items() for reason, n in each["rows_dropped"].items()]
 
 
-def _uplift(data: Dataset, verifier: str | None) -> tuple[pl.DataFrame, list[str]]:
-    """Return the uplift by rank of every scorer beside the sampler itself, and why one is left out."""
+def _uplift(data: Dataset, verifier: str | None) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
+    """Return the uplift of every scorer beside the sampler itself: by rank, at the outer thirds; and why one is left out."""
     import polars as pl
 
     from curate.errors import ConfigError
+    from curate.evaluating import uplift_by_rank
+    from curate.verbs.evaluate_uplift import uplift_rows
     from curate.verbs.report_passk import chosen
 
     scorers = data.variants("likelihoods")
     trained = [name for name in scorers if name != SAMPLER] if len(scorers) > 1 else []
-    rows: list[tuple[str, str, float | None, int]] = []
+    places: list[tuple[str, str, float | None, int]] = []
+    lifted: list[tuple[str, int, float | None, float | None]] = []
     notes = []
     for name in trained:
         try:
-            rows += _places(data, name, chosen(data, verifier))
+            initial, other = (data.choose("likelihoods", each) for each in (SAMPLER, name))
+            rows = uplift_rows(data, initial, other, chosen(data, verifier))
         except ConfigError as error:
             notes.append(f"no uplift of {name}: {error}")
-    return pl.DataFrame(rows, {"name": pl.String, "x": pl.String, "y": pl.Float64, "n": pl.Int64}, orient="row"), notes
+            continue
+        uplift = uplift_by_rank(rows)
+        places += [(name, place.ranks, place.rate, place.n) for place in uplift.bins]
+        lifted.append((name, uplift.n_correct, *_lifted_thirds(uplift.by_rank or uplift_by_rank(rows, 3).bins)))
+    text, real, whole = pl.String, pl.Float64, pl.Int64
+    return (
+        pl.DataFrame(places, {"name": text, "x": text, "y": real, "n": whole}, orient="row"),
+        pl.DataFrame(lifted, {"name": text, "n": whole, "likeliest": real, "rarest": real}, orient="row"),
+        notes,
+    )
 
 
-def _places(data: Dataset, trained: str, verifier: str | None) -> list[tuple[str, str, float | None, int]]:
-    from curate.verbs.evaluate_uplift import uplift_between
+def _lifted_thirds(places: list[Place]) -> tuple[float | None, float | None]:
+    from curate.reporting import outer_thirds
 
-    initial, other = (data.choose("likelihoods", name) for name in (SAMPLER, trained))
-    places = uplift_between(data, initial, other, verifier).bins
-    return [(trained, place.ranks, place.rate, place.n) for place in places]
+    return outer_thirds([place.n for place in places], [place.n * (place.rate or 0.0) for place in places])
 
 
 def _strategies(evaluated: Evaluated) -> pl.DataFrame:

@@ -11,15 +11,17 @@ if TYPE_CHECKING:
 
     from curate.dataset import Dataset
     from curate.evaluating import Evaluation, Pair
+    from curate.reporting import Lineage
     from curate.verbs.report_folders import Folders
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Evaluations by label, the pairs of later ones with the first by (label, k), and what must be said of them."""
+    """Evaluations by label, their families, pairs by (label, baseline, k), and what must be said of them."""
 
     evaluations: dict[str, Evaluation]
-    pairs: dict[tuple[str, int], Pair]
+    families: list[list[str]]
+    pairs: dict[tuple[str, str, int], Pair]
     notes: list[str]
 
 
@@ -33,7 +35,7 @@ def evaluate_folders(folders: Folders, ks: list[int], verifier: str | None) -> E
 
     judged = {label: data for label, data in folders.datasets.items() if data.variants("verdicts")}
     held_out = {label: data for label, data in judged.items() if not data.variants("advantages")}
-    found = Evaluated({}, {}, [])
+    found = Evaluated({}, [], {}, [])
     if held_out and len(held_out) < len(judged):
         left = ", ".join(label for label in judged if label not in held_out)
         found.notes.append(f"Not here, as they have advantages and so are taken for training data: {left}.")
@@ -81,15 +83,34 @@ def _compare(found: Evaluated, folders: Folders, ks: list[int]) -> None:
     from curate.errors import ConfigError
     from curate.evaluating import compare_pair
 
-    (first, *others) = found.evaluations or [""]
-    for label in others:
+    lineage = _lineage(found, folders)
+    found.families.extend(lineage.families)
+    for label, baseline in ((label, each) for label, several in lineage.baselines.items() for each in several):
+        one, other = found.evaluations[baseline], found.evaluations[label]
         try:
-            _refuse_other_prompts(folders.datasets[first], folders.datasets[label])
-            pairs = {(label, k): compare_pair(found.evaluations[first], found.evaluations[label], k) for k in ks}
+            _refuse_other_prompts(folders.datasets[baseline], folders.datasets[label])
+            pairs = {(label, baseline, k): compare_pair(one, other, k) for k in ks}
         except ConfigError as error:
-            found.notes.append(f"{label} is not compared with {first}: {error}")
+            found.notes.append(f"{label} is not compared with {baseline}: {error}")
         else:
             found.pairs.update(pairs)
+
+
+def _lineage(found: Evaluated, folders: Folders) -> Lineage:
+    from curate.reporting import Policy, trace
+    from curate.verbs.report_folders import trained_policies
+
+    policies = {
+        label: Policy(_version(folders.datasets[label]), frozenset(evaluation.prompts["prompt_id"]))
+        for label, evaluation in found.evaluations.items()
+    }
+    return trace(policies, trained_policies(folders))
+
+
+def _version(data: Dataset) -> str | None:
+    """Return the fingerprint of the one policy that all samples are from; null where it is not known or not one."""
+    versions = data.scan("samples").select("policy_version").unique().collect()["policy_version"].to_list()
+    return versions[0] if len(versions) == 1 else None
 
 
 def _refuse_other_prompts(one: Dataset, other: Dataset) -> None:
@@ -111,8 +132,7 @@ def pass_section(evaluated: Evaluated, ks: list[int]) -> str:
     from curate.reporting import pass_at_k
 
     curve, pairs, diversity = _curve(evaluated), _pairs(evaluated), _diversity(evaluated)
-    baseline = next(iter(evaluated.evaluations), "")
-    return pass_at_k(curve, ks, baseline, pairs, diversity, inference=INFERENCE, notes=evaluated.notes)
+    return pass_at_k(curve, ks, evaluated.families, pairs, diversity, inference=INFERENCE, notes=evaluated.notes)
 
 
 def _curve(evaluated: Evaluated) -> pl.DataFrame:
@@ -133,13 +153,14 @@ def _pairs(evaluated: Evaluated) -> pl.DataFrame:
     import polars as pl
 
     rows = [
-        (label, k, e.value, e.low, e.high, pair.n_wins, pair.n_ties, pair.n_losses)
-        for (label, k), pair in evaluated.pairs.items()
+        (label, baseline, k, e.value, e.low, e.high, pair.n_wins, pair.n_ties, pair.n_losses)
+        for (label, baseline, k), pair in evaluated.pairs.items()
         if (e := pair.difference).value is not None
     ]
     real = dict.fromkeys(("y", "low", "high"), pl.Float64)
     whole = dict.fromkeys(("n_wins", "n_ties", "n_losses"), pl.Int64)
-    return pl.DataFrame(rows, {"name": pl.String, "k": pl.Int64, **real, **whole}, orient="row")
+    text = dict.fromkeys(("name", "baseline"), pl.String)
+    return pl.DataFrame(rows, {**text, "k": pl.Int64, **real, **whole}, orient="row")
 
 
 def _diversity(evaluated: Evaluated) -> pl.DataFrame:

@@ -140,8 +140,8 @@ def train(
 
     data = Dataset(dataset)
     path = find_checkpoint(model)
-    refs = [data.choose("samples"), data.choose("advantages", recipe)]
-    refuse_unfinished(data, refs)
+    samples, advantages = refs = (data.choose("samples"), data.choose("advantages", recipe))
+    refuse_unfinished(data, samples, advantages)
     options = {name: value for name, value in given.items() if value != DEFAULTS.get(name)}
     again = command(
         "train", DATASET, **{name: v for name, v in options.items() if name not in ("dataset", "overwrite")}
@@ -151,7 +151,8 @@ def train(
 
     made = settings(**given)
     record = _record(data, refs, path, out, made, again)
-    train_run(Run(data, *refs, path, out, made, record, _mixed_groups(data, refs, made)), say, overwrite=overwrite)
+    mixed = _mixed_groups(data, samples, made)
+    train_run(Run(data, samples, advantages, path, out, made, record, mixed), say, overwrite=overwrite)
 
 
 def settings(**given: Any) -> Settings:
@@ -172,7 +173,7 @@ def settings(**given: Any) -> Settings:
     )
 
 
-def _record(data: Dataset, refs: list[TableRef], model: Path, out: Path, made: Settings, again: str) -> Any:
+def _record(data: Dataset, refs: tuple[TableRef, ...], model: Path, out: Path, made: Settings, again: str) -> Any:
     """Return what tells this run from another to the same folder: the parts, the model's files, every setting."""
     from curate.dataset import TableRef
     from curate.jobrecord import JobRecord, versions
@@ -191,14 +192,13 @@ def _record(data: Dataset, refs: list[TableRef], model: Path, out: Path, made: S
     return JobRecord("train", str(out), parameters, [str(ref) for ref in refs], ["prompts"], again, versions())
 
 
-def refuse_unfinished(data: Dataset, refs: list[TableRef]) -> None:
+def refuse_unfinished(data: Dataset, samples: TableRef, advantages: TableRef) -> None:
     """Raise ConfigError where the advantages are stale or lack parts of the samples."""
     from curate.errors import ConfigError
     from curate.jobrecord import read_record
     from curate.stage import refuse_stale
 
-    refuse_stale(data, refs)
-    samples, advantages = refs
+    refuse_stale(data, [samples, advantages])
     missing = set(data.parts(samples)) - set(data.parts(advantages))
     if missing:
         record = read_record(data, advantages)
@@ -206,10 +206,10 @@ def refuse_unfinished(data: Dataset, refs: list[TableRef]) -> None:
         raise ConfigError(f"{data.root}/{advantages} lacks {len(missing)} part(s): run `{again}`, then train again")
 
 
-def _mixed_groups(data: Dataset, refs: list[TableRef], made: Settings) -> int:
+def _mixed_groups(data: Dataset, samples: TableRef, made: Settings) -> int:
     from curate.query import mixed_policy_groups
 
-    return 0 if made.allow_mixed_policy or made.behaviour != "bypass" else mixed_policy_groups(data, refs[0])
+    return 0 if made.allow_mixed_policy or made.behaviour != "bypass" else mixed_policy_groups(data, samples)
 
 
 def _defaults() -> dict[str, Any]:

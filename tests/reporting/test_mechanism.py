@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from curate.reporting.mechanism import Mechanism, mechanism, merge_alike, percent
+from curate.reporting.mechanism import Mechanism, mechanism, merge_alike, outer_thirds, percent
 
 
 def by_rank(**lines: list[float | None]) -> pl.DataFrame:
@@ -30,6 +30,20 @@ def test_shares_are_percentages(share: float | None, shown: str) -> None:
     assert percent(share) == shown
 
 
+@pytest.mark.parametrize(
+    ("n", "sums", "thirds"),
+    [
+        ([1, 1, 2, 0, 1, 1, 2, 2], [1.0, 2.0, 9.0, 9.0, 9.0, 9.0, 3.0, 5.0], (1.5, 2.0)),  # two of eight ranks
+        ([3, 1, 1, 1], [3.0, 9.0, 9.0, 4.0], (1.0, 4.0)),
+        ([2, 0, 0], [1.0, 0.0, 0.0], (0.5, None)),
+        ([4], [2.0], (0.5, None)),
+        ([], [], (None, None)),
+    ],
+)
+def test_thirds_are_the_outer_ranks(n: list[int], sums: list[float], thirds: tuple[float | None, float | None]) -> None:
+    assert outer_thirds(n, sums) == thirds
+
+
 def section(uplift: pl.DataFrame, notes: tuple[str, ...] = ()) -> str:
     recipes = pl.DataFrame(
         {
@@ -51,7 +65,9 @@ def section(uplift: pl.DataFrame, notes: tuple[str, ...] = ()) -> str:
         }
     )
     dropped = pl.DataFrame({"name": ["grpo", "spectral"], "reason": ["all_wrong", "all_wrong"], "n": [12, 0]})
-    data = Mechanism("strong", by_rank(grpo=[1.0, 2.0], spectral=[1.0, 3.0]), groups, recipes, dropped, uplift, notes)
+    data = Mechanism(
+        "strong", by_rank(grpo=[1.0, 2.0], spectral=[1.0, 3.0]), groups, recipes, dropped, uplift, uplift, notes
+    )
     strategies = pl.DataFrame(
         {
             "name": ["held-out"],

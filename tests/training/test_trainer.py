@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from train_case import GRPO, rewrite, write_groups, write_policy
 
 SCRIPT = Path(__file__).parent / "gradients.py"
