@@ -42,6 +42,13 @@ class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         self._keys, self._values = self._keys[indices], self._values[indices]
         self._show(self._length)
 
+    def leave(self, movers: torch.Tensor, holes: torch.Tensor, n_rows: int) -> None:
+        """Move some rows into the places of others and keep the first ``n_rows``: the rest is not copied."""
+        for buffer in (self._keys, self._values):
+            buffer[holes] = buffer[movers]
+        self._keys, self._values = self._keys[:n_rows], self._values[:n_rows]
+        self._show(self._length)
+
     def _place(self, keys: torch.Tensor, values: torch.Tensor, n_new: int = 0) -> None:
         """Copy keys and values into new buffers, with room for ``n_new`` positions and more."""
         n = keys.shape[-2]
@@ -70,10 +77,22 @@ def expand(cache: Any, rows: torch.Tensor) -> None:
         is_plain = type(layer) is DynamicLayer and layer.is_initialized
         if is_plain:
             cache.layers[place] = GrowingLayer(layer.keys, layer.values)
-    keep(cache, rows)
+        cache.layers[place].batch_select_indices(rows)
 
 
-def keep(cache: Any, rows: torch.Tensor) -> None:
-    """Make row i of the cache the present row ``rows[i]``, in place."""
+def keep(cache: Any, is_kept: torch.Tensor) -> torch.Tensor:
+    """Keep the rows where ``is_kept`` (N,) holds, in place; return which present row each row of the cache now is.
+
+    Rows from the end move into the places that become free.
+    """
+    n_rows = int(is_kept.sum())
+    holes = (~is_kept[:n_rows]).nonzero().squeeze(-1)
+    movers = is_kept[n_rows:].nonzero().squeeze(-1) + n_rows
+    order = torch.arange(n_rows, device=is_kept.device)
+    order[holes] = movers
     for layer in cache.layers:
-        layer.batch_select_indices(rows)
+        if isinstance(layer, GrowingLayer):
+            layer.leave(movers, holes, n_rows)
+        else:
+            layer.batch_select_indices(order)
+    return order

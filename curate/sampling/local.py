@@ -222,8 +222,7 @@ class _Batch:
 
     def keep_live(self, tokens: torch.Tensor) -> torch.Tensor:
         """Let the finished rows leave; return the tokens of those that stay."""
-        live = self.is_live.nonzero().squeeze(-1)
-        keep(self.cache, live)
+        live = keep(self.cache, self.is_live)
         self.rows, self.positions, self.is_live = self.rows[live], self.positions[live], self.is_live[live]
         self.mask = None if self.mask is None else self.mask[live]
         return tokens[live]
