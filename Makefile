@@ -15,7 +15,7 @@ demo: .venv/installed
 	$(BIN)/curate demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n 2 -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
 
 lint: .venv/installed
 	$(BIN)/ruff check .

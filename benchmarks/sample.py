@@ -6,9 +6,10 @@ Groups of 32 completions of held-out countdown prompts, 256 rows at a time, from
 all its cores), at temperature 1 without top_k and top_p, 48 new tokens at most. In one run, taking turns:
 
 - ours: ``LocalSampler.sample``, with exact ids and log-probs, and the texts;
+- default: the same with the rows that ``curate sample`` takes at a time if not told;
 - generate: transformers' own, ``do_sample`` and ``num_return_sequences``, and the texts; no log-probs are asked of it.
 
-Both get the same prompts in the same batches, prompts of like length together. The model is the shipped policy
+All get the same prompts in the same order, prompts of like length together. The model is the shipped policy
 ``countdown-strong``; where that is missing, one trained for a minute on reference solutions. Figures are completions a
 second, medians over the rounds, and the median of the rounds' ratios: run it on a machine that does nothing else.
 """
@@ -16,6 +17,7 @@ second, medians over the rounds, and the median of the rounds' ratios: run it on
 from __future__ import annotations
 
 import argparse
+import inspect
 import platform
 import random
 import statistics
@@ -36,6 +38,7 @@ from curate.sampling.seeds import sample_seeds
 from curate.tasks.generate import problems
 from curate.tasks.solve import solutions
 from curate.verbs.lookup import find_checkpoint
+from curate.verbs.sample import sample
 
 G, BATCH_ROWS, MAX_NEW_TOKENS = 32, 256, 48
 SHIPPED, BLANK = Path("countdown-strong"), Path("countdown-blank")
@@ -53,7 +56,7 @@ def main() -> None:
     transformers.utils.logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as folder:
         path = policy(options.model, Path(folder))
-        report(path, *measure(LocalSampler(path, batch_rows=BATCH_ROWS), options.prompts, options.rounds))
+        report(path, *measure(LocalSampler(path), options.prompts, options.rounds))
 
 
 def policy(given: Path | None, folder: Path) -> Path:
@@ -93,18 +96,20 @@ def train(blank: Path, folder: Path, n_steps: int = 300, n_rows: int = 128) -> P
 def measure(sampler: LocalSampler, n_prompts: int, n_rounds: int) -> tuple[dict[str, list[float]], dict[str, float]]:
     """Return the completions a second of every round, and the mean length, of both contenders."""
     asked = sorted((sampler.encode(p.prompt, "text") for p in problems(n_prompts, 0, "heldout")), key=len)
-    size = BATCH_ROWS // G
-    batches = [asked[start : start + size] for start in range(0, n_prompts, size)]
-    contenders: dict[str, Callable[[Batch], list[int]]] = {
-        "ours": lambda batch: ours(sampler, batch),
-        "generate": lambda batch: generate(sampler, batch),
+    default = inspect.signature(sample).parameters["batch_rows"].default
+    contenders: dict[str, tuple[Callable[[LocalSampler, Batch], list[int]], int]] = {
+        "ours": (ours, BATCH_ROWS),
+        "default": (ours, default),
+        "generate": (generate, BATCH_ROWS),
     }
     rates: dict[str, list[float]] = {name: [] for name in contenders}
     lengths: dict[str, list[int]] = {name: [] for name in contenders}
     for turn in range(n_rounds + 1):
-        for name, contender in contenders.items():
+        for name, (contender, sampler.batch_rows) in contenders.items():
+            size = sampler.batch_rows // G
+            batches = [asked[start : start + size] for start in range(0, n_prompts, size)]
             started = time.perf_counter()
-            found = [length for batch in batches for length in contender(batch)]
+            found = [length for batch in batches for length in contender(sampler, batch)]
             if turn:  # the first warms up
                 rates[name].append(len(found) / (time.perf_counter() - started))
                 lengths[name] += found
@@ -148,8 +153,11 @@ def report(path: Path, rates: dict[str, list[float]], lengths: dict[str, float])
     for name, found in rates.items():
         spread = f"{min(found):,.0f} .. {max(found):,.0f}"
         print(f"{name:9} {statistics.median(found):8,.0f} completions/s ({spread}), {lengths[name]:.1f} tokens each")
-    ratios = [a / b for a, b in zip(rates["ours"], rates["generate"], strict=True)]
-    print(f"ratio     {statistics.median(ratios):8.2f} ({min(ratios):.2f} .. {max(ratios):.2f}); reach {REACH}")
+    for name in ("ours", "default"):
+        ratios = [a / b for a, b in zip(rates[name], rates["generate"], strict=True)]
+        print(
+            f"{name} / generate {statistics.median(ratios):.2f} ({min(ratios):.2f} .. {max(ratios):.2f}); reach {REACH}"
+        )
 
 
 if __name__ == "__main__":

@@ -16,6 +16,10 @@ import typer
 from curate.errors import ConfigError, CurateError
 from curate.verbs import VERBS
 
+# torch's CPU threads spin at every barrier unless told to sleep, before torch is loaded. Where two of them land on one core,
+# or other work wants the cores, a step then takes 10 to 50 times as long; sleeping costs about a tenth on an idle machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 NO_ROOM_OR_NO_RIGHT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 SETTINGS = {"show": {"ignore_unknown_options": True}}  # half of all group ids begin with "-"
 

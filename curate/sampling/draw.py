@@ -7,24 +7,26 @@ import torch
 from curate.sampling.completion import Setting
 
 
-def draw(logits: torch.Tensor, uniforms: torch.Tensor, setting: Setting) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return tokens (N,) and their natural log-probs (N,) of float32 ``logits`` (N, V) and ``uniforms`` (N,) in (0, 1).
+def draw(
+    logits: torch.Tensor, nodes: torch.Tensor, uniforms: torch.Tensor, setting: Setting
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return tokens (R,) and their natural log-probs (R,): row i draws by ``uniforms[i]`` from ``logits[nodes[i]]``.
 
-    The token is the first whose cumulative probability exceeds the uniform number. Its log-prob is that of the
-    distribution drawn from, log_softmax(logits / temperature), renormalised over the tokens that top_p keeps. At
-    temperature 0 the likeliest token is taken, and its log-prob is that at temperature 1. Logits that are not finite
-    give log-probs that are not.
+    ``logits`` (U, V) are float32, ``uniforms`` (R,) in (0, 1). The token is the first whose cumulative probability
+    exceeds the uniform number. Its log-prob is that of the distribution drawn from, log_softmax(logits / temperature),
+    renormalised over the tokens that top_p keeps. At temperature 0 the likeliest token is taken, and its log-prob is
+    that at temperature 1. Logits that are not finite give log-probs that are not.
     """
     logprobs = torch.log_softmax(logits / (setting.temperature or 1.0), -1)
     if not setting.temperature:
-        tokens = logprobs.argmax(-1)
+        tokens = logprobs.argmax(-1)[nodes]
     else:
         if setting.top_p < 1:
             logprobs = nucleus(logprobs, setting.top_p)
-        cumulative = logprobs.exp().cumsum(-1, dtype=torch.float64)
+        cumulative = logprobs.exp().cumsum(-1, dtype=torch.float64)[nodes]
         places = torch.searchsorted(cumulative, uniforms.unsqueeze(-1) * cumulative[:, -1:], right=True)
         tokens = places.squeeze(-1).clamp(max=logits.shape[-1] - 1)
-    return tokens, logprobs.gather(-1, tokens.unsqueeze(-1)).squeeze(-1).clamp(max=0.0)
+    return tokens, logprobs[nodes, tokens].clamp(max=0.0)
 
 
 def nucleus(logprobs: torch.Tensor, top_p: float) -> torch.Tensor:

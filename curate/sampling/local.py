@@ -1,4 +1,7 @@
-"""Sample from a Hugging Face checkpoint on disk, in this process: one prefill a prompt, finished rows leave the batch."""
+"""Sample from a Hugging Face checkpoint on disk, in this process.
+
+The model reads every prompt once and every prefix that several completions share once; what has ended leaves the batch.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,15 @@ from typing import Any
 import torch
 
 from curate.errors import ConfigError, SamplerError
-from curate.models.cache import expand, keep
+from curate.models.cache import make_room, rearrange
 from curate.models.encode import encode_prompt
 from curate.models.head import Head
 from curate.models.load import choose_device, load_model, load_tokenizer
+from curate.sampling.branch import branch
 from curate.sampling.chance import uniforms
 from curate.sampling.completion import Completion, Setting
 from curate.sampling.draw import draw
 
-LIVE_SHARE = 0.9  # below this share of unfinished rows the batch is cut down to them
 PREFILL_TOKENS = 65_536
 CPU_CACHE_BYTES = 4 << 30
 GPU_CACHE_SHARE = 0.4
@@ -33,7 +36,7 @@ class LocalSampler:
     tokenizer, and where the model treats its logits in a way not known here.
     """
 
-    def __init__(self, path: Path, *, dtype: str = "float32", device: str = "auto", batch_rows: int = 256) -> None:
+    def __init__(self, path: Path, *, dtype: str = "float32", device: str = "auto", batch_rows: int = 512) -> None:
         self.path = path
         self.batch_rows = batch_rows
         self.device = choose_device(device)
@@ -84,33 +87,35 @@ class LocalSampler:
                     groups[row.prompt].append(completion)
         except torch.OutOfMemoryError as error:
             raise ConfigError(
-                f"{self.batch_rows} rows at a time are too many for {self.device}'s memory: lower batch_rows"
+                f"{self.batch_rows} rows at a time are too many for {self.device}'s memory: lower --batch-rows"
             ) from error
         return groups
+
+    def rows_at_once(self, longest_prompt: int, setting: Setting) -> int:
+        """Return how many completions of such prompts are sampled at one time: ``batch_rows``, or what fits the device."""
+        if self.device.startswith("cuda"):
+            n_bytes = torch.cuda.get_device_properties(self.device).total_memory * GPU_CACHE_SHARE
+        else:
+            n_bytes = CPU_CACHE_BYTES
+        bytes_a_row = self._bytes_a_token() * (longest_prompt + setting.max_new_tokens)
+        return max(1, min(self.batch_rows, int(n_bytes / bytes_a_row)))
 
     def _batches(
         self, rows: Sequence[_Row], prompts: Sequence[Sequence[int]], setting: Setting
     ) -> Iterator[list[_Row]]:
         """Cut rows into batches whose prompts and whose cache, at its largest, fit."""
-        max_tokens = self._cache_bytes() // self._bytes_a_token()
         batch: list[_Row] = []
         longest = n_prompts = 0
         for row in rows:
             length = max(longest, len(prompts[row.prompt]))
             n = n_prompts + (not batch or batch[-1].prompt != row.prompt)
-            n_tokens = (len(batch) + 1) * (length + setting.max_new_tokens)
-            if batch and (len(batch) == self.batch_rows or n_tokens > max_tokens or n * length > PREFILL_TOKENS):
+            if batch and (len(batch) >= self.rows_at_once(length, setting) or n * length > PREFILL_TOKENS):
                 yield batch
                 batch, length, n = [], len(prompts[row.prompt]), 1
             batch.append(row)
             longest, n_prompts = length, n
         if batch:
             yield batch
-
-    def _cache_bytes(self) -> int:
-        if not self.device.startswith("cuda"):
-            return CPU_CACHE_BYTES
-        return int(torch.cuda.get_device_properties(self.device).total_memory * GPU_CACHE_SHARE)
 
     def _bytes_a_token(self) -> int:
         """Return the bytes of one position's keys and values, at most: families with fewer heads than said need less."""
@@ -126,20 +131,18 @@ class LocalSampler:
         logprobs = torch.zeros(len(rows), setting.max_new_tokens, device=self.device)
         batch = self._prefill(rows, prompts)
         for step in range(setting.max_new_tokens):
-            tokens, drawn = draw(self._head.logits(batch.hidden), uniforms(seeds[batch.rows], step), setting)
+            luck = uniforms(seeds[batch.rows], step)
+            tokens, drawn = draw(self._head.logits(batch.hidden), batch.nodes, luck, setting)
             ids[batch.rows, step] = tokens
             logprobs[batch.rows, step] = drawn
-            batch.is_live &= ~torch.isin(tokens, self._ends)
-            n_live = int(batch.is_live.sum())
-            if n_live == 0 or step + 1 == setting.max_new_tokens:
+            is_live = ~torch.isin(tokens, self._ends)
+            if step + 1 == setting.max_new_tokens or not bool(is_live.any()):
                 break
-            if n_live < LIVE_SHARE * len(tokens):
-                tokens = batch.keep_live(tokens)
-            self._advance(batch, tokens)
+            self._advance(batch, is_live, tokens)
         return self._completions(ids[:, : step + 1], logprobs[:, : step + 1])
 
     def _prefill(self, rows: list[_Row], prompts: Sequence[Sequence[int]]) -> _Batch:
-        """Read every prompt once, padded on the left, and give each row a copy of its prompt's cache."""
+        """Read every prompt once, padded on the left: each is a node, shared by its rows."""
         places = sorted({row.prompt for row in rows})
         inputs, mask = _pad([prompts[place] for place in places])
         inputs, mask = inputs.to(self.device), mask.to(self.device)
@@ -152,33 +155,37 @@ class LocalSampler:
         if cache is None or not all(hasattr(layer, "batch_select_indices") for layer in cache.layers):
             kind = self.model.config.model_type
             raise ConfigError(f"{self.path}: models of type {kind!r} keep a cache that is not known here")
+        make_room(cache, len(rows))
         column = {place: number for number, place in enumerate(places)}
-        source = torch.tensor([column[row.prompt] for row in rows], device=self.device)
-        expand(cache, source)
         return _Batch(
             rows=torch.arange(len(rows), device=self.device),
-            hidden=read.last_hidden_state[:, -1][source],
-            positions=positions[:, -1:][source] + 1,
-            mask=None if is_even else mask[source],
-            is_live=torch.ones(len(rows), dtype=torch.bool, device=self.device),
+            nodes=torch.tensor([column[row.prompt] for row in rows], device=self.device),
+            hidden=read.last_hidden_state[:, -1],
+            positions=positions[:, -1:],
+            mask=None if is_even else mask,
             cache=cache,
         )
 
-    def _advance(self, batch: _Batch, tokens: torch.Tensor) -> None:
-        """Read one token a row."""
+    def _advance(self, batch: _Batch, is_live: torch.Tensor, tokens: torch.Tensor) -> None:
+        """Let the finished rows leave, and read the token of every node that is left."""
+        batch.rows = batch.rows[is_live]
+        grown = branch(batch.nodes[is_live], tokens[is_live], self.vocab_size)
+        if len(grown.moved) or len(grown.order) != len(batch.hidden):
+            rearrange(batch.cache, grown.order, grown.moved)
+        batch.nodes = grown.nodes
+        batch.positions = batch.positions[grown.order] + 1
         if batch.mask is not None:
-            batch.mask = torch.nn.functional.pad(batch.mask, (0, 1), value=1)
+            batch.mask = torch.nn.functional.pad(batch.mask[grown.order], (0, 1), value=1)
         batch.hidden = self.model.base_model(
-            input_ids=tokens.unsqueeze(-1),
+            input_ids=grown.tokens.unsqueeze(-1),
             attention_mask=batch.mask,
             position_ids=batch.positions,
             past_key_values=batch.cache,
             use_cache=True,
         ).last_hidden_state[:, -1]
-        batch.positions = batch.positions + 1
 
     def _completions(self, ids: torch.Tensor, logprobs: torch.Tensor) -> list[Completion]:
-        """Cut each row after its first end token; what a finished row drew while it waited to leave is dropped."""
+        """Cut each row after its end token."""
         is_end = torch.isin(ids, self._ends)
         has_end = is_end.any(-1)
         lengths = torch.where(has_end, is_end.int().argmax(-1) + 1, ids.shape[1])
@@ -211,21 +218,18 @@ class _Row:
 
 @dataclass(slots=True)
 class _Batch:
-    """The rows still in the batch: their places in the results, last hidden states (N, D), next positions (N, 1)."""
+    """The R unfinished rows and their U nodes: distinct prefixes, each read once.
+
+    rows (R,) places in the results; nodes (R,); hidden (U, D) the last state, positions (U, 1) of the last token,
+    mask (U, columns) or null where nothing is padded.
+    """
 
     rows: torch.Tensor
+    nodes: torch.Tensor
     hidden: torch.Tensor
     positions: torch.Tensor
     mask: torch.Tensor | None
-    is_live: torch.Tensor
     cache: Any
-
-    def keep_live(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Let the finished rows leave; return the tokens of those that stay."""
-        live = keep(self.cache, self.is_live)
-        self.rows, self.positions, self.is_live = self.rows[live], self.positions[live], self.is_live[live]
-        self.mask = None if self.mask is None else self.mask[live]
-        return tokens[live]
 
 
 def _pad(prompts: list[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -30,7 +30,7 @@ def sample(
     seed: Annotated[int, typer.Option(help="Seed of the job; each sample's own follows from it.")] = 0,
     dtype: Annotated[Literal["float32", "bfloat16", "float16"], typer.Option(help="Type of the weights.")] = "float32",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    batch_rows: Annotated[int, typer.Option(min=1, help="Completions that are sampled at one time.")] = 256,
+    batch_rows: Annotated[int, typer.Option(min=1, help="Completions that are sampled at one time, at most.")] = 512,
     max_failed_share: MaxFailedShare = 0.01,
     overwrite: Overwrite = False,
 ) -> None:

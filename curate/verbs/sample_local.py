@@ -139,7 +139,8 @@ class LocalJob:
     def _journaled(self, journal: Path, prompts: list[Prompt]) -> pa.Table:
         """Return the samples of these prompts in order; groups that a killed run has finished come from the journal.
 
-        The rest is cut into batches from where the journal ends: a run with the same ``batch_rows`` cuts alike.
+        The rest is cut into batches from where the journal ends: a run with the same ``batch_rows`` on the same device
+        cuts alike.
         """
         import pyarrow as pa
 
@@ -148,7 +149,7 @@ class LocalJob:
         from curate.stage import progress
 
         schema = contract("samples").loose_schema
-        size = max(1, self.batch_rows // self.group_size)
+        size = self._groups_at_once(prompts)
         total = len(prompts) * self.group_size
         with Journal(journal, schema) as finished, progress(total, "completions") as bar:
             n_rows = sum(batch.num_rows for batch in finished.batches())
@@ -159,6 +160,10 @@ class LocalJob:
                 bar.update(rows.num_rows)
             finished.sync()
             return pa.Table.from_batches(finished.batches(), schema=schema)
+
+    def _groups_at_once(self, prompts: list[Prompt]) -> int:
+        longest = max((len(prompt["prompt_ids"]) for prompt in prompts), default=0)
+        return max(1, self.sampler.rows_at_once(longest, self.setting) // self.group_size)
 
     def _sampled(self, prompts: list[Prompt]) -> pa.Table:
         """Sample one batch of groups."""

@@ -13,7 +13,8 @@ LOGITS = torch.tensor([PROBABILITIES]).log()
 
 
 def drawn(uniforms: list[float], setting: Setting) -> tuple[list[int], list[float]]:
-    tokens, logprobs = draw(LOGITS.expand(len(uniforms), -1), torch.tensor(uniforms, dtype=torch.float64), setting)
+    nodes = torch.zeros(len(uniforms), dtype=torch.long)
+    tokens, logprobs = draw(LOGITS, nodes, torch.tensor(uniforms, dtype=torch.float64), setting)
     return tokens.tolist(), logprobs.tolist()
 
 
@@ -50,6 +51,12 @@ def test_top_p_keeps_the_fewest_likeliest_tokens_that_reach_it(top_p: float, sha
     assert logprobs == pytest.approx([math.log(shares[0]), math.log(shares[-1])], abs=1e-6)
 
 
+def test_every_row_draws_from_its_own_node() -> None:
+    logits = torch.tensor([[0.0, -30.0, -30.0], [-30.0, -30.0, 0.0]])
+    tokens, _ = draw(logits, torch.tensor([1, 0, 1]), torch.tensor([0.5] * 3, dtype=torch.float64), Setting())
+    assert tokens.tolist() == [2, 0, 2]
+
+
 def test_greedy_takes_the_likeliest_token_with_its_raw_log_prob() -> None:
     tokens, logprobs = drawn([0.999], Setting(temperature=0.0))
     assert tokens == [0]
@@ -61,11 +68,13 @@ def test_greedy_takes_the_likeliest_token_with_its_raw_log_prob() -> None:
 def test_a_token_without_probability_is_never_drawn() -> None:
     logits = torch.tensor([[-torch.inf, 0.0, -torch.inf, 0.0, -torch.inf]])
     for uniform, token in ((2**-49, 1), (0.4999, 1), (0.5001, 3), (1 - 2**-49, 3)):
-        tokens, logprobs = draw(logits, torch.tensor([uniform], dtype=torch.float64), Setting())
+        tokens, logprobs = draw(logits, torch.tensor([0]), torch.tensor([uniform], dtype=torch.float64), Setting())
         assert tokens.tolist() == [token]
         assert logprobs.tolist() == pytest.approx([math.log(0.5)])
 
 
 def test_broken_logits_give_no_finite_log_prob() -> None:
-    _, logprobs = draw(torch.full((1, 4), math.nan), torch.tensor([0.5], dtype=torch.float64), Setting())
+    _, logprobs = draw(
+        torch.full((1, 4), math.nan), torch.tensor([0]), torch.tensor([0.5], dtype=torch.float64), Setting()
+    )
     assert not logprobs.isfinite().any()

@@ -93,7 +93,9 @@ def test_tokens_come_as_often_as_the_model_says(sampler: LocalSampler) -> None:
         assert abs(drawn[token] / n - share) < 4.5 * math.sqrt(share * (1 - share) / n) + 1 / n
 
 
-def test_a_prompt_is_read_once_and_finished_rows_leave(sampler: LocalSampler, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_prefix_is_read_once_and_what_ended_leaves(
+    sampler: LocalSampler, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shapes: list[tuple[int, ...]] = []
     forward = sampler.model.base_model.forward
 
@@ -102,11 +104,10 @@ def test_a_prompt_is_read_once_and_finished_rows_leave(sampler: LocalSampler, mo
         return forward(*arguments, **options)
 
     monkeypatch.setattr(sampler.model.base_model, "forward", watched)
-    sampler.sample(PROMPTS, seeds_of(4, 16), Setting(max_new_tokens=30))
-    assert shapes[:2] == [(4, 9), (64, 1)]
-    rows = [shape[0] for shape in shapes[1:]]
-    assert rows == sorted(rows, reverse=True)
-    assert rows[-1] < 48
+    groups = sampler.sample(PROMPTS, seeds_of(4, 16), Setting(0.5, max_new_tokens=20))
+    prefixes = [sum(len({tuple(c.ids[:n]) for c in group if len(c.ids) > n}) for group in groups) for n in range(1, 20)]
+    assert shapes == [(4, 9)] + [(n, 1) for n in prefixes]
+    assert max(prefixes) > prefixes[-1] > prefixes[0]
 
 
 def test_batches_are_bounded_by_rows_and_by_tokens(
@@ -177,7 +178,7 @@ def test_a_device_that_is_full_says_what_to_lower(policy: Path, monkeypatch: pyt
         raise torch.OutOfMemoryError("no room")
 
     monkeypatch.setattr(sampler, "_prefill", full)
-    with pytest.raises(ConfigError, match=r"8 rows at a time .* lower batch_rows"):
+    with pytest.raises(ConfigError, match=r"8 rows at a time .* lower --batch-rows"):
         sampler.sample([[4]], [[0]], Setting(max_new_tokens=3))
 
 
