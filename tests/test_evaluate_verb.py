@@ -107,13 +107,16 @@ def test_a_person_reads_tables_and_how_far_they_go(base: Path) -> None:
     assert shown.stderr.splitlines()[-1].startswith("prompts only: no comparison of methods")
 
 
-def test_later_datasets_are_compared_with_the_first(base: Path, tmp_path: Path) -> None:
+def test_later_datasets_are_compared_with_the_first(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = policy(tmp_path / "other", {"d": 8, "c": 2, "b": 4, "e": 1}, policy="after")
     found = machine(base, other, "-k", "1,4")
     pair = found["pairs"][str(other)]["1"]
     assert pair["value"] == pytest.approx((0 - 0.25 + 0.25) / 3)
     assert (pair["n_wins"], pair["n_ties"], pair["n_losses"], pair["n_prompts"]) == (1, 1, 1, 3)
     assert (pair["n_only_baseline"], pair["n_only_policy"]) == (1, 1)
+    monkeypatch.setenv("COLUMNS", "300")  # a path of any length stays on its line
     shown = curate("evaluate", base, other, "-k", 1)
     (line,) = [line for line in shown.stdout.splitlines() if "+0.000" in line]
     assert line.split() == [str(other), "1", "3", "+0.000", "[-0.250,", "+0.250]", "1", "1", "1"]

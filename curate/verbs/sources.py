@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from curate.dataset import Dataset, TableRef
     from curate.jobrecord import JobRecord
 
+SCRATCH = ("import", "prompts-source")  # folders of .curate/tmp that hold rows read from a source
+
 
 def is_done(data: Dataset, records: dict[TableRef, JobRecord], job: str, overwrite: bool) -> bool:
     """Say whether every part of these tables is there and whole, or refuse where they were made with other parameters.
@@ -48,12 +50,19 @@ def make_room(data: Dataset, records: dict[TableRef, JobRecord], overwrite: bool
 
 
 def mark_finished(data: Dataset, job: str, parts: dict[str, list[str]]) -> None:
-    """Say durably that every part was written, and which there are by table."""
+    """Say durably that every part was written, and which there are by table.
+
+    What was spilled on the way goes first: a run that is killed after the mark never comes back to clear it.
+    """
+    import shutil
+
     import orjson
 
     from curate.jobrecord import write_durably
     from curate.states import IMPORT_FINISHED
 
+    for name in SCRATCH:
+        shutil.rmtree(data.private / "tmp" / name, ignore_errors=True)
     content = orjson.dumps({"job": job, "parts": parts}, option=orjson.OPT_INDENT_2)
     write_durably(data.private / IMPORT_FINISHED, content)
 
