@@ -24,3 +24,5 @@ lint: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/reweight.py
+	$(BIN)/python benchmarks/sample.py
+	$(BIN)/python benchmarks/train.py

@@ -1,4 +1,4 @@
-"""Draw the README's figure from the dataset that `make demo` leaves behind.
+"""Draw the README's figure from the dataset of jobs/quickstart.toml.
 
 python docs/figure.py runs/quickstart/dataset docs/advantage-by-rank.svg
 """

@@ -210,6 +210,7 @@ def test_arguments_that_do_not_go_together_are_refused(data: Dataset, policy: Pa
     assert "either local" in refused("sample", data.root)
     assert "either local" in refused("sample", data.root, "--local", policy, "--reference")
     assert "top_p is 0" in refused("sample", data.root, "--local", policy, "--top-p", 0)
+    assert "temperature is inf" in refused("sample", data.root, "--local", policy, "--temperature", "inf")
     assert "nope is not a folder" in refused("sample", data.root, "--local", tmp_path / "nope")
     assert "no config.json" in refused("sample", data.root, "--local", tmp_path)
     (tmp_path / "bare").mkdir()

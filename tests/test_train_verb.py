@@ -369,6 +369,7 @@ def test_own_samples_with_other_log_probs_are_refused_with_what_differs(
     assert "its fingerprint is their policy_version" in said
     assert words in said
     assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".out*"))
 
 
 def test_another_tokenizer_is_named(data: Dataset, policy: Path, tmp_path: Path) -> None:
@@ -455,6 +456,16 @@ def test_an_empty_dataset_is_refused(tmp_path: Path, policy: Path) -> None:
         (["--report-to", "carrier-pigeon"], "no such integration"),
         (["--micro-batch-size", "100"], "is more than batch_size 64"),
         (["--from-scratch", "--objective", "sft", "--lora-rank", "4"], "random weights"),
+        (["--learning-rate", "inf"], "learning_rate is inf"),
+        (["--warmup", "inf"], "warmup is inf"),
+        (["--importance", "masked"], "--behaviour decoupled only"),
+        (["--set", "weight_decay=abc"], "'abc' is no number"),
+        (["--set", "ignore_data_skip=true"], "decided by the trainer"),
+        (["--set", "eval_on_start=true"], "does not evaluate"),
+        (["--set", "adam_beta1=2"], "Invalid beta parameter"),
+        (["--set", "optim=galore_adamw"], "install"),
+        (["--set", "lr_scheduler_type=cosine_with_min_lr"], "min_lr"),
+        (["--set", "fsdp=full_shard"], "fsdp only works in distributed training"),
     ],
 )
 def test_wrong_arguments_are_refused(
@@ -470,6 +481,51 @@ def test_a_folder_that_is_no_checkpoint_of_ours_is_never_replaced(groups: Path, 
     for out in (tmp_path / "home", policy, groups / "samples", groups / "samples" / "x"):
         assert "give another --out" in refused(groups, policy, out, "--overwrite")
     assert (tmp_path / "home" / "thesis.txt").read_text() == "years of work"
+
+
+def test_out_in_a_table_that_is_not_there_yet_is_refused(data: Dataset, policy: Path, tmp_path: Path) -> None:
+    for place in ("advantages/recipe=new", "verdicts/x", "prompts"):
+        assert "lies in a table of the dataset" in refused(data.root, policy, data.root / place)
+    assert not (data.root / "verdicts").exists()
+    assert [path.name for path in (data.root / "advantages").iterdir()] == ["recipe=grpo"]
+
+
+def test_out_around_what_is_read_is_refused(groups: Path, policy: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    trained(groups, policy, out, *FAST)
+    (out / "adapter").mkdir()
+    assert "which training reads" in refused(groups, out / "adapter", out, "--overwrite")
+    assert "which training reads" in refused(groups, out, out, "--overwrite")
+    assert (out / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "not json", '{"job": {"verb": "train"}}'])
+def test_a_folder_with_another_manifest_is_never_replaced(
+    groups: Path, policy: Path, tmp_path: Path, content: str
+) -> None:
+    out = tmp_path / "extension"
+    out.mkdir()
+    (out / "manifest.json").write_text(content)
+    for options in ((), ("--overwrite",)):
+        assert "is no manifest of `curate train`" in refused(groups, policy, out, *options)
+    assert (out / "manifest.json").read_text() == content
+
+
+def test_weights_that_are_no_numbers_are_not_written(groups: Path, policy: Path, tmp_path: Path) -> None:
+    options = ("--learning-rate", 1e30, "--set", "weight_decay=1e30", "--max-drift", 0)
+    assert "no longer finite numbers" in refused(groups, policy, tmp_path / "out", *options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_reference_that_the_rows_do_not_fit_is_refused(groups: Path, policy: Path, tmp_path: Path) -> None:
+    for number, (change, words) in enumerate(
+        (({"vocab_size": 10}, "a vocabulary of 10,"), ({"max_position_embeddings": 4}, "has 4 positions"))
+    ):
+        other = write_policy(tmp_path / f"other{number}", seed=1, **change)
+        said = refused(groups, policy, tmp_path / "out", "--kl-coef", 0.1, "--ref-model", other)
+        assert f"--ref-model {other} has" in said
+        assert words in said
+    assert not list(tmp_path.glob(".out*"))
 
 
 def test_other_arguments_of_transformers_are_passed_on(groups: Path, policy: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from curate.training.collate import Collator, on_device
-from curate.training.drift import Drift, SequenceSums, drift, rank_agreement
+from curate.training.drift import Drift, drift, rank_agreement, sequence_sums
 from curate.training.policy import Policy
 from curate.training.rows import Rows
 
@@ -88,11 +88,8 @@ def compare(
     owner = np.repeat(np.arange(len(rows)), rows.lengths)
     if chosen is not None:
         known &= chosen[owner]
-    d = np.clip(new[known].astype(np.float64) - old[known], -20, 20)
-    _, of_token = np.unique(owner[known], return_inverse=True)
-    sums = (np.bincount(of_token, weights=w) for w in (np.ones_like(d), d, np.expm1(d) - d))
-    n_tokens, log_ratio, k3 = (torch.from_numpy(each.astype(np.float64)) for each in sums)
-    return drift(SequenceSums(n_tokens, log_ratio, k3, torch.from_numpy(np.abs(d).astype(np.float32))))
+    d = new[known].astype(np.float64) - old[known]
+    return drift(sequence_sums(torch.from_numpy(d), torch.from_numpy(owner[known])))
 
 
 def mean_apart(

@@ -16,16 +16,18 @@ from typing import Any
 import torch
 from transformers.utils.logging import disable_progress_bar
 
+from curate.contracts import TABLES
 from curate.dataset import Dataset, TableRef
 from curate.errors import ConfigError
 from curate.jobrecord import JobRecord
 from curate.models.fingerprint import fingerprint
-from curate.models.load import load_tokenizer
+from curate.models.load import first_line, load_tokenizer
 from curate.training.behaviour import REFUSED, Mode, refuse
 from curate.training.collate import Collator
 from curate.training.load import load_config, load_policy
 from curate.training.manifest import export, manifest
 from curate.training.order import Order, micro_batch_rows, n_steps
+from curate.training.policy import Policy
 from curate.training.progress import Log
 from curate.training.reading import Found, Reader, read_rows
 from curate.training.rows import Rows
@@ -42,6 +44,8 @@ NO_MEMORY = (
     "the device's memory does not hold the model and a micro-batch: lower --micro-batch-size, or use --dtype bfloat16, "
     "--lora-rank 16 or --set activation_checkpointing=true"
 )
+
+DIVERGED = "lower --learning-rate, give --warmup, or skip steps with --grad-skip"
 
 Say = Callable[[object], None]
 
@@ -68,7 +72,10 @@ def train(run: Run, say: Say, *, overwrite: bool = False) -> None:
     """
     say = say if _rank() == 0 else _silent
     place = Workplace(run.out)
-    place.refuse_place([run.data.private, *(run.data.folder(ref) for ref in run.data.refs())], run.model)
+    place.refuse_place(
+        [run.data.private, *(run.data.root / table for table in TABLES)],
+        [run.data.root, run.model, *filter(None, [run.settings.ref_model])],
+    )
     if not overwrite:
         place.refuse_other(run.record)
         if place.finished():
@@ -89,6 +96,10 @@ def train(run: Run, say: Say, *, overwrite: bool = False) -> None:
         try:
             _wait()
             _train(run, place, rows, found, order, arguments, mode, say)
+        except ConfigError:
+            if _rank() == 0 and place.checkpoint() is None:
+                place.discard()
+            raise
         except RuntimeError as error:  # the CPU's allocator has no error class of its own
             if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
                 raise ConfigError(NO_MEMORY) from error
@@ -113,7 +124,7 @@ def _train(
     before = Start(run, place, collator, mode, arguments.device)
     before.score_reference()
     policy = load_policy(run.model, run.settings)
-    trainer = OfflineTrainer(policy, arguments, run.settings, collator, order, place.folder)
+    trainer = _trainer(run, policy, arguments, collator, order, place)
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
         raise ConfigError("a sharded model cannot be trained: start with torchrun, or accelerate launch --multi_gpu")
     before.measure(policy, say)
@@ -124,6 +135,8 @@ def _train(
     if _rank() == 0:
         trainer.step_log = Log(place.folder, from_step=int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if not all(bool(parameter.isfinite().all()) for parameter in policy.parameters()):
+        raise ConfigError(f"the weights are no longer finite numbers, and {run.out} was not written: {DIVERGED}")
     end = before.measure_again(policy)
     say(_ended(run, trainer, end))
     if _rank() == 0:
@@ -132,6 +145,18 @@ def _train(
         (result / MANIFEST).write_text(json.dumps(facts, indent=2))
         place.finish(result)
     _wait()
+
+
+def _trainer(
+    run: Run, policy: Policy, arguments: Any, collator: Collator, order: Order, place: Workplace
+) -> OfflineTrainer:
+    """Return the trainer with its optimiser; raises ConfigError where these refuse an argument."""
+    try:
+        trainer = OfflineTrainer(policy, arguments, run.settings, collator, order, place.folder)
+        trainer.create_optimizer_and_scheduler(arguments.max_steps)
+    except (ValueError, TypeError, ImportError) as error:
+        raise ConfigError(f"transformers refuses the training arguments: {first_line(error)}") from error
+    return trainer
 
 
 def _mode(run: Run, found: Found) -> Mode | None:
@@ -194,7 +219,8 @@ def _sentence(run: Run, rows: Rows, found: Found, order: Order, steps: int) -> s
 
 def _ended(run: Run, trainer: OfflineTrainer, end: dict[str, Any]) -> str:
     progress = trainer.progress
-    skipped = f", {progress.skipped:,} of them skipped" if progress.skipped else ""
+    not_finite = f" ({progress.not_finite:,} without a finite gradient)" if progress.not_finite else ""
+    skipped = f", {progress.skipped:,} of them skipped{not_finite}" if progress.skipped else ""
     drift = f", drift {end['drift']:.5f} nats a token" if end.get("drift") is not None else ""
     stopped = f"; stopped early: {trainer.stopped}" if trainer.stopped else ""
     return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from dataclasses import asdict, dataclass, field, fields
@@ -42,6 +43,9 @@ OWNED = {
     "push_to_hub": "the trainer, which writes --out alone",
     "load_best_model_at_end": "the trainer, which does not evaluate",
     "eval_strategy": "the trainer, which does not evaluate",
+    "eval_on_start": "the trainer, which does not evaluate",
+    "ignore_data_skip": "the trainer: a resumed run would see other rows",
+    "use_liger_kernel": "the trainer, which computes log-probs itself",
     "neftune_noise_alpha": "the trainer: noise would make the log-probs another policy's",
     "label_smoothing_factor": "--objective",
     "dataloader_num_workers": "the trainer",
@@ -87,6 +91,12 @@ class Settings:
             )
         if self.ref_model is not None and not self.objective.kl_coef:
             raise ConfigError("--ref-model is read only where --kl-coef is above 0: give that too, or leave it out")
+        if self.objective.importance == "masked" and self.behaviour != "decoupled":
+            raise ConfigError("--importance is read by --behaviour decoupled only: leave it out")
+        for name in ("learning_rate", "warmup", "max_grad_norm"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise ConfigError(f"{name} is {value}: it must be a finite number, 0 or above")
         refuse_extra(self.extra)
 
     def as_dict(self) -> dict[str, Any]:
@@ -100,13 +110,15 @@ def refuse_extra(extra: dict[str, Any]) -> None:
         return
     from transformers import TrainingArguments
 
-    known = {each.name for each in fields(TrainingArguments) if each.init}
-    for name in extra:
+    known = {each.name: each.default for each in fields(TrainingArguments) if each.init}
+    for name, value in extra.items():
         if name in OWNED:
             raise ConfigError(f"--set {name}: that is decided by {OWNED[name]}")
         if name not in known:
             hint = did_you_mean(name, sorted(known - OWNED.keys()))
             raise ConfigError(f"--set {name}: transformers has no such training argument{hint}")
+        if type(known[name]) in (int, float) and not isinstance(value, int | float):
+            raise ConfigError(f"--set {name}: {value!r} is no number")
 
 
 def training_arguments(settings: Settings, work: Path, n_steps: int, micro_batch_size: int, n_micro: int) -> Any:

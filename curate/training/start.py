@@ -18,7 +18,7 @@ from curate.models.load import load_tokenizer
 from curate.training import selfcheck
 from curate.training.behaviour import Mode
 from curate.training.collate import Collator
-from curate.training.load import load_reference
+from curate.training.load import load_config, load_reference
 from curate.training.measure import log_probs, sample_of, statistics
 from curate.training.policy import Policy
 from curate.training.workplace import Workplace
@@ -50,6 +50,7 @@ class Start:
         """Score the rows under the reference model that was named; the model is dropped again."""
         path = self.run.settings.ref_model
         if path is not None and not self._load("ref"):
+            self._refuse_reference(path)
             self._keep("ref", self._all(load_reference(path, self.run.settings).to(self.device)))
 
     def measure(self, policy: Policy, say: Say) -> None:
@@ -111,6 +112,19 @@ class Start:
         self.figures = {"own_rows_apart": apart, "other_policy": asdict(stale) if stale.n_tokens else None}
         assert self.collator.old is not None
         self.figures |= statistics(rows, new, self.collator.old)
+
+    def _refuse_reference(self, path: Path) -> None:
+        """Raise ConfigError where the rows do not fit the reference: its tokens are others, or its positions too few."""
+        rows, config = self.collator.rows, load_config(path)
+        highest = max(int(rows.tokens.max()), int(rows.prompt_tokens.max(initial=0)))
+        if highest >= config.vocab_size:
+            raise ConfigError(
+                f"--ref-model {path} has a vocabulary of {config.vocab_size:,}, and the rows hold token id {highest}: give a "
+                "model of the same tokenizer"
+            )
+        longest, positions = int(rows.total_lengths.max()), getattr(config, "max_position_embeddings", None)
+        if positions is not None and longest > positions:
+            raise ConfigError(f"--ref-model {path} has {positions:,} positions, and a row has {longest:,} tokens")
 
     def _all(self, policy: Policy) -> NDArray[np.float32]:
         return log_probs(policy, self.collator, np.arange(len(self.collator.rows)), self.device)

@@ -80,17 +80,17 @@ class OfflineTrainer(Trainer):
     ) -> tuple[list[Batch], Any]:
         """Return the micro-batches of one step and N, counted after every mask over all of them on all ranks."""
         batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
-        shares = [
-            share_of_n(
-                self.objective,
-                batch["mask"],
-                weights_B=batch["weights"],
-                old_BT=batch.get("old"),
-                behaviour_BT=batch.get("behaviour"),
-            )
-            for batch in batches
-        ]
-        return batches, float(sum_over_ranks(torch.tensor(sum(shares), dtype=torch.float64), self.args.device))
+        shares = torch.tensor(sum(map(self._share, batches)), dtype=torch.float64)
+        return batches, float(sum_over_ranks(shares, self.args.device))
+
+    def _share(self, batch: Batch) -> float:
+        return share_of_n(
+            self.objective,
+            batch["mask"],
+            weights_B=batch["weights"],
+            old_BT=batch.get("old"),
+            behaviour_BT=batch.get("behaviour"),
+        )
 
     # --- loss -----------------------------------------------------------------------------------------------------
 
@@ -123,9 +123,8 @@ class OfflineTrainer(Trainer):
         self, model: Any, inputs: Batch, prediction_loss_only: bool, ignore_keys: list[str] | None = None
     ) -> tuple[Any, None, None]:
         """Return the loss of one batch by itself, for evaluation on rows like those that train."""
-        share = share_of_n(self.objective, inputs["mask"], weights_B=inputs["weights"])
         with torch.no_grad():
-            loss = self.compute_loss(model, inputs, num_items_in_batch=share)
+            loss = self.compute_loss(model, inputs, num_items_in_batch=self._share(inputs))
         self._sums, self._loss = {}, 0.0
         return loss / self.args.world_size, None, None
 

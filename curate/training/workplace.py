@@ -31,14 +31,15 @@ class Workplace:
         self.folder = out.parent / f".{out.name}.unfinished"
         self.start = self.folder / "start"
 
-    def refuse_place(self, others: list[Path], model: Path) -> None:
-        """Raise ConfigError where ``out`` lies in one of the other folders, is the model's own, or is no folder of ours."""
+    def refuse_place(self, tables: list[Path], read: list[Path]) -> None:
+        """Raise ConfigError where ``out`` lies in one of the tables, holds a folder that is read, or is no folder of ours."""
         place = self.out.resolve()
-        if place == model.resolve():
-            raise ConfigError(f"{self.out} is the model that training starts from: give another --out")
-        if any(place == folder.resolve() or place.is_relative_to(folder.resolve()) for folder in others):
+        for folder in read:
+            if folder.resolve().is_relative_to(place):
+                raise ConfigError(f"{self.out} holds {folder}, which training reads: give another --out")
+        if any(place.is_relative_to(folder.resolve()) for folder in tables):
             raise ConfigError(f"{self.out} lies in a table of the dataset: give another --out")
-        is_ours = (self.out / MANIFEST).is_file() or (self.out.is_dir() and not any(self.out.iterdir()))
+        is_ours = self.finished() is not None or (self.out.is_dir() and not any(self.out.iterdir()))
         if self.out.exists() and not is_ours:
             raise ConfigError(f"{self.out} exists and was not written by `curate train`: give another --out")
 
@@ -49,7 +50,8 @@ class Workplace:
             return None
         try:
             manifest: dict[str, Any] = json.loads(path.read_bytes())
-            JobRecord(**manifest["job"])
+            if JobRecord(**manifest["job"]).verb != "train":
+                raise ValueError
         except (ValueError, TypeError, KeyError):
             raise ConfigError(f"{path} is no manifest of `curate train`: give another --out") from None
         return manifest
@@ -100,6 +102,10 @@ class Workplace:
         shutil.rmtree(self.folder / "unfinished", ignore_errors=True)
         shutil.rmtree(self.folder / "result", ignore_errors=True)
         self.start.mkdir(exist_ok=True)
+
+    def discard(self) -> None:
+        """Remove the folder of a run that was refused before its first checkpoint."""
+        shutil.rmtree(self.folder)
 
     def finish(self, result: Path) -> None:
         """Make ``result``, whole and durable, ``out``; what was ``out`` goes, and the rest of this folder too."""

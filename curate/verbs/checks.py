@@ -36,7 +36,9 @@ def prompts(
     check_source(source, n, {"split": split, "numbers": numbers, "highest": highest}, columns)
 
 
-def sample(local: Path | None, reference: bool, top_p: float, **_: Any) -> None:
+def sample(local: Path | None, reference: bool, temperature: float, top_p: float, **_: Any) -> None:
+    from math import isfinite
+
     from curate.errors import ConfigError
     from curate.verbs.lookup import find_checkpoint
 
@@ -44,8 +46,10 @@ def sample(local: Path | None, reference: bool, top_p: float, **_: Any) -> None:
         raise ConfigError("give either local (--local PATH: a checkpoint to sample from) or reference (--reference)")
     if local is not None:
         find_checkpoint(local)
-    if top_p <= 0:
-        raise ConfigError(f"top_p is {top_p:g}: give a share above 0; 1 samples from every token")
+    if not (isfinite(temperature) and temperature >= 0):
+        raise ConfigError(f"temperature is {temperature}: give a number from 0; 1 samples from the model as it is")
+    if not 0 < top_p <= 1:
+        raise ConfigError(f"top_p is {top_p:g}: give a share above 0, at most 1; 1 samples from every token")
 
 
 def verify(verifier: str, as_: str | None, **_: Any) -> None:

@@ -45,7 +45,7 @@ def sample(
     from curate.verbs.sample_local import LocalJob
     from curate.verbs.sample_reference import reference_stage
 
-    check_arguments(local=local, reference=reference, top_p=top_p)
+    check_arguments(local=local, reference=reference, temperature=temperature, top_p=top_p)
     data = Dataset(dataset)
     _refuse(data)
     if local is None:

@@ -9,9 +9,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from curate.training.collate import Collator
+from curate.training.objective import Objective
+from curate.training.order import Order
+from curate.training.rows import Rows
+from curate.training.settings import Settings, training_arguments
+from curate.training.trainer import OfflineTrainer
 from train_case import GRPO, rewrite, write_groups, write_policy
 
 SCRIPT = Path(__file__).parent / "gradients.py"
@@ -56,6 +63,43 @@ def run(
     assert done.stderr.count("rows train") == 1
     lines = (out / "train_log.jsonl").read_text().splitlines()
     return torch.load(kept), [json.loads(line) for line in lines]
+
+
+class Unmoved(torch.nn.Module):
+    """A policy that gives every token the log-prob 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, batch: dict[str, torch.Tensor], with_entropy: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+        zeros = self.weight * torch.zeros(batch["mask"].shape)
+        return zeros, zeros.detach()
+
+
+def test_a_batch_by_itself_is_divided_by_the_tokens_that_are_not_rejected(tmp_path: Path) -> None:
+    rows = Rows(
+        prompt_tokens=np.array([7], np.int32),
+        prompt_starts=np.array([0, 1]),
+        prompt_of=np.array([0, 0]),
+        tokens=np.array([1, 2, 3, 4], np.int32),
+        starts=np.array([0, 2, 4]),
+        is_trained=np.ones(4, np.bool_),
+        behaviour=np.array([-2, 0, 0, 0], np.float32),  # exp(old - behaviour) of the first token is over the cap of 2
+        advantage=np.ones(2, np.float32),
+        token_advantages=None,
+        weight=np.ones(2, np.float32),
+        temperature=np.ones(2, np.float32),
+        group_id=np.array([0, 0]),
+        is_own=np.zeros(2, np.bool_),
+    )
+    collator = Collator(rows, old=np.zeros(4, np.float32), behaviour=rows.behaviour)
+    settings = Settings(objective=Objective(importance="masked"), behaviour="decoupled")
+    arguments, order = training_arguments(settings, tmp_path, 1, 2, 1), Order(rows.total_lengths, 2, 2, 1, 0)
+    policy: Any = Unmoved()
+    trainer = OfflineTrainer(policy, arguments, settings, collator, order, tmp_path)
+    loss, *_ = trainer.prediction_step(policy, collator([0, 1]), prediction_loss_only=True)
+    assert float(loss) == pytest.approx(-1)
 
 
 @pytest.mark.slow
