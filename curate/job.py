@@ -25,7 +25,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
 from curate.errors import ConfigError, did_you_mean
-from curate.rounds import ONCE, Step, unroll
+from curate.rounds import ONCE, Step, round_name, unroll
 from curate.verbs import VERBS
 from curate.verbs.checks import CHECKS
 
@@ -88,7 +88,7 @@ def steps(path: Path, job: dict[str, Any]) -> list[Step]:
         for name, verb in VERBS.items()
         for title, values in _sections(path, name, job.get(name))
     ]
-    trained = {step.arguments["out"]: step.arguments["model"] for step in found if step.name == "train"}
+    trained = _trained(found, n_rounds)
     for step in found:
         _check(f"{path} [{step.title}]", step.name, _as_if_trained(step.arguments, trained))
     try:
@@ -117,6 +117,16 @@ def _n_rounds(path: Path, job: dict[str, Any]) -> int | None:
     if n_rounds is None or (type(n_rounds) is int and 1 <= n_rounds <= 10_000):
         return n_rounds
     raise ConfigError(f"{path}: rounds is {n_rounds!r}: give how often sample .. train is repeated, 1 to 10,000")
+
+
+def _trained(found: list[Step], n_rounds: int | None) -> dict[Path, Path]:
+    """Return what every checkpoint that the job is going to make is trained from, over the trainings between."""
+    trained: dict[Path, Path] = {}
+    for step in (step for step in found if step.name == "train"):
+        out, start = step.arguments["out"], trained.get(step.arguments["model"], step.arguments["model"])
+        outs = [out] if n_rounds is None else [out / round_name(number) for number in range(1, n_rounds + 1)]
+        trained |= dict.fromkeys(outs, start)
+    return trained
 
 
 def _as_if_trained(arguments: dict[str, Any], trained: dict[Path, Path]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def unroll(steps: list[Step], n_rounds: int, folder: Path) -> list[Step]:
     out = next(step.arguments["out"] for step in steps if step.name == "train")
     rounds = []
     for number in range(1, n_rounds + 1):
-        policy = start if number == 1 else out / _name(number - 1)
+        policy = start if number == 1 else out / round_name(number - 1)
         rounds += [_in_round(s, number, n_rounds, folder, policy) for s in steps if s.name in REPEATED]
     return rounds + [step for step in steps if step.name in ONCE]
 
@@ -68,17 +68,17 @@ def _in_round(step: Step, number: int, n_rounds: int, folder: Path, policy: Path
     changed = dict(step.arguments)
     for key in ("dataset", "to"):
         if key in changed and Path(changed[key]) == folder:
-            changed[key] = folder / _name(number)
+            changed[key] = folder / round_name(number)
     if step.name in ("prompts", "sample"):
         changed["seed"] += number - 1
     if step.name == "sample":
         changed["local"] = policy
     if step.name == "train":
-        changed |= {"model": policy, "out": step.arguments["out"] / _name(number)}
+        changed |= {"model": policy, "out": step.arguments["out"] / round_name(number)}
     return replace(step, title=f"round {number} of {n_rounds}: {step.title}", arguments=changed)
 
 
-def _name(number: int) -> str:
+def round_name(number: int) -> str:
     return f"round-{number:02d}"
 
 
@@ -88,7 +88,11 @@ def _refuse_unrollable(steps: list[Step]) -> None:
         if name not in (*REPEATED, *ONCE):
             raise ConfigError(f"rounds repeats {', '.join(REPEATED)}, not [{name}]: run that on a round's folder")
     if names.count("sample") != 1 or names.count("train") != 1:
-        raise ConfigError("rounds needs one [sample] and one [train]: each round samples from what the last one trained")
+        raise ConfigError(
+            "rounds needs one [sample] and one [train]: each round samples from what the last one trained"
+        )
     sample, train = (next(s.arguments for s in steps if s.name == name) for name in ("sample", "train"))
     if sample["local"] is None or Path(sample["local"]) != Path(train["model"]):
-        raise ConfigError("rounds samples from the policy it trains: give [sample] local and [train] model the same path")
+        raise ConfigError(
+            "rounds samples from the policy it trains: give [sample] local and [train] model the same path"
+        )

@@ -245,6 +245,22 @@ def test_pooled_policies_are_said(base: Path, tmp_path: Path) -> None:
     assert "samples of 2 policies are pooled" in curate("evaluate", base, "-k", 1).stderr
 
 
+def test_pooled_versions_of_a_policy_are_said(base: Path) -> None:
+    data = Dataset(base)
+    path = data.part(SAMPLES, "part-00000.parquet")
+    rows = pl.read_parquet(path, hive_partitioning=False).with_columns(policy_version=pl.lit("step 2")).to_dicts()
+    write_rows(data, SAMPLES, "part-00000.parquet", rows)
+    assert "samples of 2 policies are pooled" in curate("evaluate", base, "-k", 1).stderr
+
+
+def test_figures_never_replace_a_part(base: Path) -> None:
+    part = Dataset(base).part(SAMPLES, "part-00000.parquet")
+    before = part.read_bytes()
+    assert "lies in a table of a dataset" in refused("evaluate", base, "-k", 1, "--out", part)
+    assert part.read_bytes() == before
+    assert "is a folder: give the path of a file" in refused("evaluate", base, "-k", 1, "--out", base)
+
+
 def test_a_job_may_evaluate(base: Path, tmp_path: Path) -> None:
     job = tmp_path / "job.toml"
     out = tmp_path / "figures.json"
@@ -360,6 +376,8 @@ def test_a_checkpoint_is_sampled_verified_and_evaluated(tmp_path: Path, countdow
     again = curate("evaluate", *arguments, "--json")
     assert json.loads(again.stdout) == found
     assert again.stderr.count("nothing to do") == 3
+    more = refused("evaluate", *arguments[:-1], "1,4")
+    assert "holds other samples (group_size 4 then, 8 now): give a new folder with --to DIR" in more
 
 
 def test_a_new_dataset_is_compared_with_those_given(tmp_path: Path, countdown_policy: Path) -> None:

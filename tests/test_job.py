@@ -32,7 +32,8 @@ def read(tmp_path: Path, text: str) -> list[Any]:
         ("[reweight.a]\nrecipe = 'unlikely_grpo'\nbeta_rank = nan", "beta_rank must be a finite number"),
         (f"[reweight.a]\nrecipe = 'unlikely_grpo'\nbeta_rank = {10**400}", "beta_rank must be a finite number"),
         ("[reweight.Unlikely]\nrecipe = 'grpo'", r"\[reweight.Unlikely\]: 'Unlikely' cannot name a variant"),
-        ("[logprob]\nmodel = 'nowhere'", r"\[logprob\]: model nowhere is not a folder"),
+        ("[logprob]\nmodel = 'nowhere'", r"\[logprob\]: nowhere is not a folder"),
+        ("[evaluate]\nmodel = 'nowhere'\nprompts = 'p'\nto = 't'", r"\[evaluate\]: nowhere is not a folder"),
         ("[logprob]", r"\[logprob\]: give either model or from_sampler"),
         ("[logprob]\nfrom_sampler = true\nas = '1'", r"\[logprob\]: '1' cannot name a variant"),
         ("[import]\npath = 'x'\nrows_per_part = 0", "rows_per_part: .* greater than or equal to 1, got 0"),
@@ -125,3 +126,44 @@ def test_a_senseless_number_of_rounds_is_refused(tmp_path: Path, rounds: str) ->
     path.write_text(f'rounds = {rounds}\n[dataset]\npath = "x"\n')
     with pytest.raises(ConfigError, match=r"give how often sample \.\. train is repeated"):
         steps(path, read_job(path, []))
+
+
+TRAINED_TWICE = """
+[dataset]
+path = "d"
+[train.one]
+recipe = "grpo"
+model = "countdown-strong"
+out = "one"
+[train.two]
+recipe = "grpo"
+model = "one"
+out = "two"
+[logprob]
+model = "two"
+"""
+ROUNDS = """
+rounds = 2
+[dataset]
+path = "d"
+[sample]
+local = "countdown-strong"
+[train]
+recipe = "grpo"
+model = "countdown-strong"
+out = "policy"
+[evaluate]
+model = "policy/round-02"
+prompts = "p"
+to = "t"
+"""
+
+
+@pytest.mark.parametrize("text", [TRAINED_TWICE, ROUNDS])
+def test_a_checkpoint_that_the_job_makes_need_not_be_there_yet(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, text)
+
+
+def test_a_round_that_is_never_trained_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="policy/round-03 is not a folder"):
+        read(tmp_path, ROUNDS.replace("policy/round-02", "policy/round-03"))

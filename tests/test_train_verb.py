@@ -372,6 +372,14 @@ def test_own_samples_with_other_log_probs_are_refused_with_what_differs(
     assert not list(tmp_path.glob(".out*"))
 
 
+def test_another_temperature_is_refused_too_where_it_changes_little(tmp_path: Path) -> None:
+    flat = write_policy(tmp_path / "flat", initializer_range=0.02)  # log-probs .041 apart at .7, below the limit of .1
+    data = write_groups(tmp_path / "data", flat, n_groups=4, temperature=1.0)
+    rewrite(data, SAMPLES, lambda row: row | {"temperature": 0.7})
+    said = refused(data.root, flat, tmp_path / "out")
+    assert "temperature: stored as 0.7; at 1 the log-probs would be 0.0000" in said
+
+
 def test_another_tokenizer_is_named(data: Dataset, policy: Path, tmp_path: Path) -> None:
     rewrite(data, PROMPTS, lambda row: row | {"prompt_ids": [i % 16 + 3 for i in row["prompt_ids"]]})
     rewrite(data, SAMPLES, lambda row: row | {"completion": row["completion"] + "a"})

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from curate.cli import app
 from curate.contracts import contract
 from curate.dataset import Dataset
+from stored import write_rows
 
 N_GROUPS, GROUP_SIZE = 6, 4
 
@@ -332,6 +333,10 @@ def test_show_prints_a_group_by_prompt_id(data: Dataset) -> None:
     shown = curate("show", data.root, "p3").stdout
     assert "sample 3, policy tiny" in shown
     assert "verdicts/verifier=exact" in shown
+    path = data.part(data.choose("samples"), "part-00000.parquet")
+    rows = pl.read_parquet(path, hive_partitioning=False).with_columns(policy=pl.lit("\x1b[2Jtiny")).to_dicts()
+    write_rows(data, data.choose("samples"), "part-00000.parquet", rows)
+    assert "sample 3, policy \\x1b[2Jtiny" in curate("show", data.root, rows[0]["prompt_id"]).stdout
     missing = CliRunner().invoke(app, ["show", str(data.root), "nope"])
     assert missing.exit_code == 2
     assert "has no group 'nope'" in missing.stderr

@@ -11,7 +11,7 @@ from curate.reporting.mechanism import part_of, percent
 
 READING = (
     "How to read it: A is how hard training pushes a sample; likeliest and rarest are the outer thirds of a group by "
-    'log-prob under the policy that sampled it ("-": no correct sample is there); a recipe whose A is higher than '
+    'log-prob under the policy that sampled it ("-": no correct sample there, or no log-probs); a recipe whose A is higher than '
     "another's at the rarest and lower at the likeliest works against sharpening, and its policy should lift the rarest "
     'too; "minus" is the difference of pass@k on the same prompts; brackets are 95 % intervals over prompts.'
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +23,32 @@ from curate.training.rows import Rows
 
 # Mean |new - stored| in nats a token: float32 gives 1e-4, bfloat16 1e-3, another server's kernels 1e-2.
 LIMIT = 0.1
+# A policy of low entropy is less than that away from itself at another temperature: from here on others are tried.
+SUSPECT = 0.005
 TEMPERATURES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
 N_COMPARED = 64
 
 
 def refuse_mismatch(
-    rows: Rows, new: NDArray[np.float32], stored: NDArray[np.float32], explain: Callable[[], list[str]]
+    rows: Rows,
+    new: NDArray[np.float32],
+    stored: NDArray[np.float32],
+    other_heat: Callable[[], object],
+    explain: Callable[[], list[str]],
 ) -> float | None:
     """Return the mean of |new - stored| over the rows that this very model sampled; null where there is none.
 
-    Raises ConfigError above ``LIMIT``, with what ``explain`` finds to differ: stored under another temperature, template,
-    tokenizer or arithmetic, the ratio of the first step would already be wrong.
+    Raises ConfigError above ``LIMIT``, and above ``SUSPECT`` where ``other_heat`` finds a temperature that fits, with what
+    ``explain`` finds to differ: stored under another temperature, template, tokenizer or arithmetic, the ratio of the
+    first step would already be wrong.
     """
     apart = mean_apart(rows, new, stored, rows.is_own)
-    if apart is None or apart <= LIMIT:
+    if apart is None or apart <= SUSPECT or (apart <= LIMIT and other_heat() is None):
         return apart
     found = explain() or ["nothing that can be seen in the dataset: another chat template or sampling setting, perhaps"]
     raise ConfigError(
         f"this model sampled these rows (its fingerprint is their policy_version), but its log-probs are {apart:.3f} nats a "
-        f"token from the stored ones, more than {LIMIT}. What differs:\n"
+        f"token from the stored ones. What differs:\n"
         + "\n".join(f"  - {each}" for each in found)
         + "\nImport or sample them again with what differs put right, or train with --behaviour recompute"
     )
@@ -114,6 +122,24 @@ def _start(ids: list[int]) -> str:
     return f"{ids[:8]}" if len(ids) <= 8 else f"{ids[:8]}..."
 
 
+def other_temperature(
+    policy: Policy, collator: Collator, chosen: NDArray[np.int64], device: Any
+) -> tuple[float, float] | None:
+    """Return the one temperature under which the stored log-probs would be the model's, and how far apart they would be
+    (nats a token); null where no temperature brings them to a quarter of what they are apart.
+    """
+    rows = collator.rows
+    chosen = chosen[rows.is_own[chosen]][:N_COMPARED]
+
+    def apart(as_read: Rows) -> float:
+        new = log_probs(policy, Collator(as_read), chosen, device)
+        return mean_apart(rows, new, rows.behaviour, rows.is_own) or 0.0
+
+    tried = [(apart(replace(rows, temperature=np.full(len(rows), heat, np.float32))), heat) for heat in TEMPERATURES]
+    least, best = min(tried)
+    return (best, least) if least < min(LIMIT, apart(rows) / 4) else None
+
+
 def _temperature(
     data: Dataset,
     samples: TableRef,
@@ -122,21 +148,11 @@ def _temperature(
     chosen: NDArray[np.int64],
     device: Any,
 ) -> list[str]:
-    """Look for one temperature under which the stored log-probs would be the model's."""
-    from dataclasses import replace
-
-    rows = collator.rows
-    chosen = chosen[rows.is_own[chosen]][:N_COMPARED]
-    apart = {}
-    for heat in TEMPERATURES:
-        other = Collator(replace(rows, temperature=np.full(len(rows), heat, np.float32)))
-        new = log_probs(policy, other, chosen, device)
-        apart[heat] = mean_apart(rows, new, rows.behaviour, rows.is_own)
-    best = min(apart, key=lambda heat: apart[heat] or 0.0)
+    """Say whether one temperature is the true one."""
+    found = other_temperature(policy, collator, chosen, device)
     stored = read_frame(data, samples, data.parts(samples)[0], ["temperature"])["temperature"].unique().to_list()
     known = ", ".join("unknown (taken as 1)" if heat is None else f"{heat:g}" for heat in stored)
-    if (apart[best] or 0.0) < LIMIT:
-        return [
-            f"temperature: stored as {known}; at {best:g} the log-probs would be {apart[best]:.4f} nats a token apart"
-        ]
+    if found:
+        best, apart = found
+        return [f"temperature: stored as {known}; at {best:g} the log-probs would be {apart:.4f} nats a token apart"]
     return [f"temperature: stored as {known}, so nothing tells that it fits"] if None in stored else []

@@ -105,7 +105,8 @@ class Start:
             settings.dtype,
             self.device,
         )
-        apart = selfcheck.refuse_mismatch(rows, new, rows.behaviour, explain)
+        other_heat = partial(selfcheck.other_temperature, policy, self.collator, self.chosen, self.device)
+        apart = selfcheck.refuse_mismatch(rows, new, rows.behaviour, other_heat, explain)
         stale = selfcheck.staleness(rows, new, rows.behaviour)
         if stale.n_tokens:
             say(selfcheck.said(stale))

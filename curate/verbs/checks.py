@@ -63,11 +63,12 @@ def verify(verifier: str, as_: str | None, **_: Any) -> None:
 def logprob(model: Path | None, from_sampler: bool, as_: str | None, **_: Any) -> None:
     from curate.dataset import variant_name
     from curate.errors import ConfigError
+    from curate.verbs.lookup import find_checkpoint
 
     if (model is None) == (not from_sampler):
         raise ConfigError("give either model or from_sampler")
-    if model is not None and not model.is_dir():
-        raise ConfigError(f"model {model} is not a folder: give the folder of a Hugging Face checkpoint")
+    if model is not None:
+        find_checkpoint(model)
     if as_ is not None:
         variant_name(as_)
 
@@ -116,7 +117,7 @@ def evaluate(
     from curate.dataset import variant_name
     from curate.errors import ConfigError
     from curate.verbs.evaluate import parse_ks
-    from curate.verbs.lookup import find_verifier
+    from curate.verbs.lookup import find_checkpoint, find_verifier
 
     ks = parse_ks(k)
     if n is not None and n < ks[-1]:
@@ -145,6 +146,8 @@ def evaluate(
     for name in (scorer, as_):
         if name is not None and uplift is not None:
             variant_name(name)
+    if model is not None:
+        find_checkpoint(model)
 
 
 def report(datasets: list[Path], k: list[str] | None, **_: Any) -> None:

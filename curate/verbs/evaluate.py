@@ -66,6 +66,8 @@ def evaluate(
     check_arguments(datasets, k, model, prompts, to, uplift, scorer, as_, n, verifier)
     ks = parse_ks(k)
     folders = list(datasets or [])
+    if out is not None:
+        _refuse_place(out, [*folders, *(folder for folder in (prompts, to, uplift) if folder is not None)])
     found: dict[str, Any] = {}
     if model is not None and prompts is not None and to is not None:
         verifier = answer_prompts(model, prompts, to, n or 2 * ks[-1], seed, verifier)
@@ -160,6 +162,18 @@ def write_json(out: Path, found: dict[str, Any]) -> None:
     say(f"wrote {out}")
 
 
+def _refuse_place(out: Path, folders: list[Path]) -> None:
+    """Raise ConfigError, before anything is sampled, where ``out`` is a folder or lies in a table of a dataset."""
+    from curate.dataset import DATASET_TABLES
+    from curate.errors import ConfigError
+
+    if out.is_dir():
+        raise ConfigError(f"{out} is a folder: give the path of a file, as in --out {out / 'figures.json'}")
+    taken = [folder / name for folder in folders for name in (".curate", *DATASET_TABLES)]
+    if any(out.resolve().is_relative_to(place.resolve()) for place in taken):
+        raise ConfigError(f"{out} lies in a table of a dataset, which holds its parts alone: give another --out")
+
+
 def _refuse_empty(data: Dataset, evaluation: Evaluation) -> None:
     from curate.errors import ConfigError
 
@@ -196,6 +210,6 @@ def _refuse_other_prompts(opened: list[Dataset]) -> None:
 def _say_mixed_policy(data: Dataset, frame: pl.DataFrame) -> None:
     from curate.console import say
 
-    n = frame["policy"].n_unique()
+    n = frame.select("policy", "policy_version").n_unique()
     if n > 1:
         say(f"{data.root}: samples of {n} policies are pooled, so its figures are those of their mixture")

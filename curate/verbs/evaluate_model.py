@@ -29,12 +29,31 @@ def answer_prompts(model: Path, prompts: Path, to: Path, n: int, seed: int, veri
     checkpoint, source = find_checkpoint(model), Dataset(prompts)
     is_countdown = _sources(source) == {COUNTDOWN}
     name = _verifier(verifier, is_countdown)
+    _refuse_other_samples(to, checkpoint, n, seed)
     copy_prompts(source, to, checkpoint)
     sample(to, local=checkpoint, group_size=n, seed=seed)
     verify(to, verifier=name)
     if is_countdown:
         judge(to, rule="canonical", verifier=name)
     return name
+
+
+def _refuse_other_samples(to: Path, checkpoint: Path, n: int, seed: int) -> None:
+    """Raise ConfigError where ``to`` holds samples of another policy, number or seed: evaluate replaces none."""
+    from curate.dataset import Dataset, TableRef
+    from curate.errors import ConfigError
+    from curate.jobrecord import read_record
+    from curate.models.fingerprint import fingerprint
+
+    data, samples = Dataset(to, create=True), TableRef("samples")
+    record = read_record(data, samples)
+    if record is None or record.verb != "sample" or not data.parts(samples):
+        return
+    asked = {"policy_version": fingerprint(checkpoint), "group_size": n, "seed": seed}
+    old = record.parameters
+    changed = [f"{name} {old.get(name)} then, {now} now" for name, now in asked.items() if old.get(name) != now]
+    if changed:
+        raise ConfigError(f"{to} holds other samples ({'; '.join(changed)}): give a new folder with --to DIR")
 
 
 def _sources(data: Dataset) -> set[str]:

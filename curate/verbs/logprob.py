@@ -36,6 +36,7 @@ def logprob(
     from curate.errors import ConfigError
     from curate.jobrecord import DATASET
     from curate.stage import Stage, run_stage
+    from curate.verbs.lookup import find_checkpoint
 
     if (model is None) == (not from_sampler):
         raise ConfigError("give either --model PATH or --from-sampler")
@@ -52,7 +53,9 @@ def logprob(
             make=lambda name, _: _from_sampler(data, samples, name),
         )
     else:
-        stage = _model_stage(data, samples, ref, model, command("logprob", DATASET, model=model, as_=as_))
+        stage = _model_stage(
+            data, samples, ref, find_checkpoint(model), command("logprob", DATASET, model=model, as_=as_)
+        )
     summary = run_stage(data, stage, overwrite=overwrite, max_failed_share=max_failed_share)
     say(summary)
     if summary.rows_in and summary.dropped.get("no_logprobs") == summary.rows_in:

@@ -22,6 +22,7 @@ SAMPLES = [
     "logprob_semantics",
     "finish_reason",
     "policy",
+    "policy_version",
     "temperature",
     "top_p",
     "n_initial",

@@ -49,7 +49,9 @@ def show(
     print(f"answer: {clean(str(prompt['answer']))}\n")
     for row in samples:
         policy = f", policy {row['policy']}" if row["policy"] else ""
-        print(f"--- sample {row['sample_index']}{policy}\n{clean(str(row['completion'] or '(only token ids)'))}\n")
+        print(
+            f"--- sample {row['sample_index']}{clean(policy)}\n{clean(str(row['completion'] or '(only token ids)'))}\n"
+        )
     for name, rows in variants.items():
         if rows:
             print_table(list(rows[0]), [list(row.values()) for row in rows], title=name)
