@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from curate.errors import ConfigError
 
@@ -33,6 +35,8 @@ def load_model(path: Path, dtype: str = "float32") -> Any:
         raise ConfigError(f"{path} is not a checkpoint: it has no config.json; give the folder save_pretrained wrote")
     from safetensors import SafetensorError
 
+    if not sys.stderr.isatty():
+        disable_progress_bar()
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             path, dtype=getattr(torch, dtype), local_files_only=True, output_loading_info=True

@@ -37,7 +37,7 @@ def problems(n: int, seed: int, split: Split = "train", n_numbers: int = 3, high
     if n > len(known):
         raise ConfigError(
             f"only {len(known)} {split} countdown problems have {n_numbers} numbers of 1..{highest}, {n} were asked "
-            f"for: ask for fewer, or raise n_numbers (up to 4) or highest (up to {MAX_HIGHEST})"
+            f"for: ask for fewer, or raise numbers (up to 4) or highest (up to {MAX_HIGHEST})"
         )
     return sorted(known, key=lambda problem: _hash(f"{seed}|{problem.text}", b"draw"))[:n]
 
