@@ -36,7 +36,7 @@ def load_model(path: Path, dtype: str = "float32") -> Any:
     from safetensors import SafetensorError
 
     if not sys.stderr.isatty():
-        disable_progress_bar()
+        disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             path, dtype=getattr(torch, dtype), local_files_only=True, output_loading_info=True
