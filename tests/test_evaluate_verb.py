@@ -116,7 +116,7 @@ def test_later_datasets_are_compared_with_the_first(
     assert pair["value"] == pytest.approx((0 - 0.25 + 0.25) / 3)
     assert (pair["n_wins"], pair["n_ties"], pair["n_losses"], pair["n_prompts"]) == (1, 1, 1, 3)
     assert (pair["n_only_baseline"], pair["n_only_policy"]) == (1, 1)
-    monkeypatch.setenv("COLUMNS", "300")  # a path of any length stays on its line
+    monkeypatch.setattr("curate.console.WIDTH_OF_A_PIPE", 300)  # a path of any length stays on its line
     shown = curate("evaluate", base, other, "-k", 1)
     (line,) = [line for line in shown.stdout.splitlines() if "+0.000" in line]
     assert line.split() == [str(other), "1", "3", "+0.000", "[-0.250,", "+0.250]", "1", "1", "1"]
