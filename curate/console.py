@@ -82,11 +82,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
         is_number = any(isinstance(v, (int, float)) for v in values)
         table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
     for row in kept:
-        table.add_row(*(Text(clean(_cell(value))) for value in row))
+        table.add_row(*(Text(clean(cell(value))) for value in row))
     Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE).print(table)
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """Return a value as a person reads it: null is ``-``, a float has four significant digits."""
     if value is None:
         return "-"
     if isinstance(value, bool):

@@ -95,6 +95,12 @@ class Dataset:
         """The folder of everything that is not a finished part."""
         return self.root / ".curate"
 
+    def holds(self, path: Path) -> bool:
+        """Say whether ``path`` lies in a table or in the private folder, where only finished parts and job files belong."""
+        taken = [self.private, *(self.root / table for table in DATASET_TABLES)]
+        place = path.resolve()
+        return any(place.is_relative_to(folder.resolve()) for folder in taken)
+
     def folder(self, ref: TableRef) -> Path:
         return self.root / str(ref)
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.contracts import conform, contract
-from curate.dataset import DATASET_TABLES, Dataset, TableRef
+from curate.dataset import Dataset, TableRef
 from curate.errors import ConfigError
 from curate.jobrecord import versions
 from curate.parts import FOOTER_KEY, ROWS_PER_ROW_GROUP, Footer, read_footer, sync_folder
@@ -81,9 +81,7 @@ def _refuse_place(data: Dataset, out: Path) -> None:
         raise ConfigError(f"{out.parent} is not a folder: make it, or give another --out")
     if out.is_dir():
         raise ConfigError(f"{out} is a folder: give the path of a file as --out")
-    place = out.resolve()
-    taken = [data.private, *(data.root / table for table in DATASET_TABLES)]
-    if any(place.is_relative_to(folder.resolve()) for folder in taken):
+    if data.holds(out):
         raise ConfigError(
             f"{out} lies in a table of the dataset, which holds its finished parts alone: give another --out"
         )

@@ -211,6 +211,18 @@ CONVERT: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def converted(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that are not null, each as its field's type; BadValueError names the first field that cannot be."""
+    fields: dict[str, Any] = {}
+    for name, value in raw.items():
+        try:
+            if value is not None:
+                fields[name] = CONVERT[name](value)
+        except BadValueError as error:
+            raise BadValueError(f"{name} {error}") from None
+    return fields
+
+
 def rollout(file: str, row: int, raw: Mapping[str, Any], group_key: object = None) -> Rollout:
     """Make a Rollout of a source's values, named by our fields; null and absent are the same.
 
@@ -218,14 +230,7 @@ def rollout(file: str, row: int, raw: Mapping[str, Any], group_key: object = Non
     sampled. A sample with an accuracy and no reward gets the reward of its outcome, 1 or 0. Raises BadValueError with
     the reason where the row cannot become a sample.
     """
-    fields: dict[str, Any] = {}
-    name = ""
-    try:
-        for name, value in raw.items():
-            if value is not None:
-                fields[name] = CONVERT[name](value)
-    except BadValueError as error:
-        raise BadValueError(f"{name} {error}") from None
+    fields = converted(raw)
     if "prompt" in fields:
         if isinstance(raw["prompt"], list):
             fields["prompt_format"] = "chat"

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
 from curate.errors import ConfigError
 from curate.importing import arrow, generic, rows
-from curate.importing.convert import CONVERT, BadValueError
+from curate.importing.convert import BadValueError, converted
 from curate.importing.files import READABLE, Source, find, take
 from curate.importing.generic import Getter, from_cell, getter
 from curate.importing.prompts import Prompts
@@ -167,14 +166,7 @@ def _prompt(source: Source, read: Mapping[str, Getter], record: Record) -> Itera
     raw = {name: get(record.values) for name, get in read.items()}
     if source.path.suffix.lower() == ".csv":
         raw = {name: from_cell(name, value) for name, value in raw.items()}
-    fields: dict[str, Any] = {}
-    name = ""
-    try:
-        for name, value in raw.items():
-            if value is not None:
-                fields[name] = CONVERT[name](value)
-    except BadValueError as error:
-        raise BadValueError(f"{name} {error}") from None
+    fields = converted(raw)
     if not fields.get("prompt", "").strip():
         raise BadValueError("has no prompt")
     if isinstance(raw["prompt"], list):

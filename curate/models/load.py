@@ -31,12 +31,10 @@ def load_model(path: Path, dtype: str = "float32") -> Any:
     """
     if dtype not in DTYPES:
         raise ConfigError(f"dtype is {dtype!r}: use one of {', '.join(DTYPES)}")
-    if not (path / "config.json").is_file():
-        raise ConfigError(f"{path} is not a checkpoint: it has no config.json; give the folder save_pretrained wrote")
+    refuse_no_config(path)
     from safetensors import SafetensorError
 
-    if not sys.stderr.isatty():
-        disable_progress_bar()  # type: ignore[no-untyped-call]
+    quiet_progress()
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             path, dtype=getattr(torch, dtype), local_files_only=True, output_loading_info=True
@@ -48,6 +46,18 @@ def load_model(path: Path, dtype: str = "float32") -> Any:
         missing = sorted(report["missing_keys"])
         raise ConfigError(f"{path} lacks {len(missing)} of the model's weights, first {missing[0]}: copy it again")
     return model
+
+
+def refuse_no_config(path: Path) -> None:
+    """Raise ConfigError where ``path`` cannot be a checkpoint."""
+    if not (path / "config.json").is_file():
+        raise ConfigError(f"{path} is not a checkpoint: it has no config.json; give the folder save_pretrained wrote")
+
+
+def quiet_progress() -> None:
+    """Turn transformers' own progress bars off where nobody watches."""
+    if not sys.stderr.isatty():
+        disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def load_tokenizer(path: Path) -> Any:

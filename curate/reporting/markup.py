@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from curate import console
+
 _NUMBER = re.compile(r"[-+]?[0-9][0-9.,]*(e[-+]?[0-9]+)?%?|-|")
 # Controls, lone surrogates, non-characters, and the marks that turn the direction of the text after them.
 _HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
@@ -23,14 +25,8 @@ def escape(text: object) -> str:
 
 
 def cell(value: object) -> str:
-    """Return a value as a person reads it, escaped; null is ``-``, a float has four significant digits."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else escape(value)
+    """Return a value as it stands in tables on the terminal too, escaped."""
+    return escape(console.cell(value))
 
 
 def paragraph(text: str, kind: str = "") -> str:

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from curate.errors import ConfigError
-from curate.models.load import first_line, load_model
+from curate.models.load import first_line, load_model, refuse_no_config
 from curate.training.policy import Policy
 from curate.training.settings import Settings
 
@@ -19,8 +19,7 @@ PEFT_MISSING = "--lora-rank needs peft: pip install 'curate[peft]'"
 
 def load_config(path: Path) -> Any:
     """Return the text part of a checkpoint's configuration; raises ConfigError where there is none that loads."""
-    if not (path / "config.json").is_file():
-        raise ConfigError(f"{path} is not a checkpoint: it has no config.json; give the folder save_pretrained wrote")
+    refuse_no_config(path)
     try:
         return AutoConfig.from_pretrained(path, local_files_only=True).get_text_config()
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers.utils.logging import disable_progress_bar
 
 from curate.contracts import TABLES
 from curate.dataset import Dataset, TableRef
 from curate.errors import ConfigError
 from curate.jobrecord import JobRecord
 from curate.models.fingerprint import fingerprint
-from curate.models.load import first_line, load_tokenizer
+from curate.models.load import first_line, load_tokenizer, quiet_progress
 from curate.training.behaviour import REFUSED, Mode, refuse
 from curate.training.collate import Collator
 from curate.training.load import load_config, load_policy
@@ -81,8 +79,7 @@ def train(run: Run, say: Say, *, overwrite: bool = False) -> None:
         if place.finished():
             say(f"{run.out}: nothing to do, it was trained with these very arguments")
             return
-    if not sys.stderr.isatty():
-        disable_progress_bar()  # type: ignore[no-untyped-call]
+    quiet_progress()
     rows, found = read_rows(run.data, run.samples, run.advantages, _reader(run))
     mode = _mode(run, found)
     order = _order(rows, run.settings)

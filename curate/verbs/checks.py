@@ -24,15 +24,9 @@ def prompts(
     id_column: str | None,
     **_: Any,
 ) -> None:
-    from curate.verbs.prompts import check_source
+    from curate.verbs.prompts import check_source, named_columns
 
-    columns = {
-        "prompt": prompt_column,
-        "answer": answer_column,
-        "reference": reference_column,
-        "domain": domain_column,
-        "prompt_id": id_column,
-    }
+    columns = named_columns(prompt_column, answer_column, reference_column, domain_column, id_column)
     check_source(source, n, {"split": split, "numbers": numbers, "highest": highest}, columns)
 
 

@@ -164,13 +164,12 @@ def write_json(out: Path, found: dict[str, Any]) -> None:
 
 def _refuse_place(out: Path, folders: list[Path]) -> None:
     """Raise ConfigError, before anything is sampled, where ``out`` is a folder or lies in a table of a dataset."""
-    from curate.dataset import DATASET_TABLES
+    from curate.dataset import Dataset
     from curate.errors import ConfigError
 
     if out.is_dir():
         raise ConfigError(f"{out} is a folder: give the path of a file, as in --out {out / 'figures.json'}")
-    taken = [folder / name for folder in folders for name in (".curate", *DATASET_TABLES)]
-    if any(out.resolve().is_relative_to(place.resolve()) for place in taken):
+    if any(Dataset(folder, create=True).holds(out) for folder in folders):
         raise ConfigError(f"{out} lies in a table of a dataset, which holds its parts alone: give another --out")
 
 
@@ -193,18 +192,18 @@ def _refuse_empty(data: Dataset, evaluation: Evaluation) -> None:
 
 def _refuse_other_prompts(opened: list[Dataset]) -> None:
     """Raise ConfigError where two datasets mean different prompts by the same prompt_id."""
-    from curate.errors import ConfigError
+    from itertools import combinations
 
-    known: dict[str, tuple[str, Any]] = {}
-    for data in opened if len(opened) > 1 else []:
-        texts = data.scan("prompts").select("prompt_id", "prompt", "answer").collect()
-        for prompt_id, *text in texts.iter_rows():
-            where, other = known.setdefault(prompt_id, (str(data.root), text))
-            if any(a is not None and b is not None and a != b for a, b in zip(text, other, strict=True)):
-                raise ConfigError(
-                    f"prompt_id {prompt_id!r} is not the same prompt in {where} and {data.root}: "
-                    "a paired comparison needs one set of prompts; evaluate them one by one"
-                )
+    from curate.errors import ConfigError
+    from curate.verbs.outcomes import differing_prompt
+
+    for one, other in combinations(opened, 2):
+        prompt_id = differing_prompt(one, other)
+        if prompt_id is not None:
+            raise ConfigError(
+                f"prompt_id {prompt_id!r} is not the same prompt in {one.root} and {other.root}: "
+                "a paired comparison needs one set of prompts; evaluate them one by one"
+            )
 
 
 def _say_mixed_policy(data: Dataset, frame: pl.DataFrame) -> None:

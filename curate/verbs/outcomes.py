@@ -113,3 +113,14 @@ def _one_spelling(answers: pl.Series) -> pl.Series:
     texts = answers.drop_nulls().unique()
     numbers = {text: str(number) for text in texts if (number := parse_number(text)) is not None}
     return answers.replace(numbers) if numbers else answers
+
+
+def differing_prompt(one: Dataset, other: Dataset) -> str | None:
+    """Return a prompt_id by which two datasets mean different prompts or answers; null where they agree or do not know."""
+    import polars as pl
+
+    columns = ("prompt_id", "prompt", "answer")
+    both = one.scan("prompts").select(columns).join(other.scan("prompts").select(columns), on="prompt_id")
+    is_other = (pl.col("prompt") != pl.col("prompt_right")) | (pl.col("answer") != pl.col("answer_right"))
+    found = both.filter(is_other).select(pl.col("prompt_id").min()).collect()
+    return found.item()

@@ -67,13 +67,7 @@ def prompts(
     from curate.jobrecord import DATASET, JobRecord, versions
     from curate.stage import variant_lock
 
-    columns = {
-        "prompt": prompt_column,
-        "answer": answer_column,
-        "reference": reference_column,
-        "domain": domain_column,
-        "prompt_id": id_column,
-    }
+    columns = named_columns(prompt_column, answer_column, reference_column, domain_column, id_column)
     task = {"split": split, "numbers": numbers, "highest": highest}
     check_source(source, n, task, columns)
     data = Dataset(to, create=True)
@@ -96,6 +90,13 @@ def prompts(
             with _scratch(data) as scratch:
                 read = _read(Path(source), split, columns, scratch, n, seed, prompts_per_part)
                 _bring(data, record, read, max_bad_share, overwrite)
+
+
+def named_columns(
+    prompt: str | None, answer: str | None, reference: str | None, domain: str | None, prompt_id: str | None
+) -> dict[str, str | None]:
+    """Return the columns that were asked for, by the column of ``prompts`` they fill; null = not named."""
+    return {"prompt": prompt, "answer": answer, "reference": reference, "domain": domain, "prompt_id": prompt_id}
 
 
 def check_source(source: str, n: int | None, task: Mapping[str, Any], columns: Mapping[str, str | None]) -> None:

@@ -84,16 +84,13 @@ def _page(folders: Folders, sections: list[str]) -> str:
 
 def _refuse_place(folders: Folders, out: Path, *, overwrite: bool) -> None:
     """Raise ConfigError where ``out`` cannot be written, lies in a table, or is a file that no report is in."""
-    from curate.dataset import DATASET_TABLES
     from curate.errors import ConfigError
 
     if not out.parent.is_dir():
         raise ConfigError(f"{out.parent} is not a folder: make it, or give another --out")
     if out.is_dir():
         raise ConfigError(f"{out} is a folder: give the path of a file, as in --out {out / 'report.html'}")
-    place = out.resolve()
-    taken = [data.root / name for data in folders.datasets.values() for name in (".curate", *DATASET_TABLES)]
-    if any(place.is_relative_to(folder.resolve()) for folder in taken):
+    if any(data.holds(out) for data in folders.datasets.values()):
         raise ConfigError(f"{out} lies in a table of the dataset, which holds its parts alone: give another --out")
     if out.exists() and not overwrite and not _is_report(out):
         raise ConfigError(

@@ -115,14 +115,10 @@ def _version(data: Dataset) -> str | None:
 
 def _refuse_other_prompts(one: Dataset, other: Dataset) -> None:
     """Raise ConfigError where the two mean different prompts by one prompt_id."""
-    import polars as pl
-
     from curate.errors import ConfigError
+    from curate.verbs.outcomes import differing_prompt
 
-    columns = ("prompt_id", "prompt", "answer")
-    both = one.scan("prompts").select(columns).join(other.scan("prompts").select(columns), on="prompt_id")
-    is_other = (pl.col("prompt") != pl.col("prompt_right")) | (pl.col("answer") != pl.col("answer_right"))
-    if both.filter(is_other).limit(1).collect().height:
+    if differing_prompt(one, other) is not None:
         raise ConfigError("one prompt_id stands for different prompts in them")
 
 
