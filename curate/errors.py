@@ -4,6 +4,7 @@ CurateError
 ├── ConfigError      a wrong command, parameter, path or job file: raised before any work; exit code 2
 ├── ContractError    a table or file breaks its contract; exit code 1
 ├── BoundaryError    something outside this process failed; exit code 1
+│   ├── ServerError
 │   ├── SamplerError
 │   ├── VerifierError
 │   └── JudgeError
@@ -33,6 +34,10 @@ class ContractError(CurateError):
 
 class BoundaryError(CurateError):
     """Something outside this process failed: a server, a verifier's process, a judge."""
+
+
+class ServerError(BoundaryError):
+    """A served model did not answer, or refused a request."""
 
 
 class SamplerError(BoundaryError):
