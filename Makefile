@@ -1,8 +1,8 @@
-# make demo | test | lint | bench: each makes .venv first where it is missing.
+# make demo | test | test-served | lint | bench: each makes .venv first where it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench
+.PHONY: demo test test-served lint bench
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "curate needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -15,7 +15,11 @@ demo: .venv/installed
 	$(BIN)/curate demo
 
 test: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m "not served"
+
+# Starts a real vLLM server with the script that CURATE_VLLM names, in an environment of its own (.vllm-venv, or CURATE_VLLM_VENV).
+test-served: .venv/installed
+	$(BIN)/python -m pytest -q -m served
 
 lint: .venv/installed
 	$(BIN)/ruff check .
