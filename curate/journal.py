@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -45,6 +45,14 @@ class Journal:
         if time.monotonic() - self._synced_at >= SYNC_INTERVAL_S:
             self.sync()
 
+    def extend(self, batches: Iterable[pa.RecordBatch]) -> None:
+        """Add finished groups, which one fsync makes durable."""
+        for batch in batches:
+            self._write(batch.cast(self.schema).serialize())
+            self._n_waiting += 1
+        if self._n_waiting:
+            self.sync()
+
     def sync(self) -> None:
         """Make every appended batch durable."""
         os.fsync(self._file.fileno())
@@ -53,8 +61,8 @@ class Journal:
         self._synced_at = time.monotonic()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield every batch in the order it was appended."""
-        with self.path.open("rb") as source, pa.ipc.open_stream(source) as stream:
+        """Yield every batch in the order it was appended; a batch's columns are read from disk when they are used."""
+        with pa.memory_map(str(self.path)) as source, pa.ipc.open_stream(source) as stream:
             yield from stream
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import shutil
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,17 +24,18 @@ from tqdm import tqdm
 
 from curate.contracts import contract
 from curate.dataset import Dataset, TableRef
-from curate.errors import ConfigError, ContractError
+from curate.errors import ConfigError, ContractError, CurateError
 from curate.jobrecord import JobRecord, read_record, refuse_other_parameters, store, versions
 from curate.journal import Journal
 from curate.parts import Footer, n_rows, read_footer, read_part, unreadable, write_part
 from curate.states import ContentIds, PartState, import_command, missing_parts, part_states
-from curate.summary import Summary, refuse_failures
+from curate.summary import Summary, refuse_failures, refuse_unfinished
 
 if TYPE_CHECKING:
     import polars as pl
 
 MAX_FAILED_SHARE = 0.01
+HOPELESS_SHARE = 0.5  # of a part that stays unfinished: above it the parts that follow are not tried
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,18 @@ class Made:
     about: dict[str, Any] = field(default_factory=dict)
 
 
+class Unfinished(CurateError):  # noqa: N818 - what became of one part
+    """``make`` raises it for a part too much of which failed in a way that may pass: its journal is kept for the next run.
+
+    ``failed`` counts by reason, ``n`` is out of how many.
+    """
+
+    def __init__(self, failed: dict[str, int], n: int) -> None:
+        super().__init__(f"{sum(failed.values())} of {n} failed")
+        self.failed = failed
+        self.n = n
+
+
 @dataclass(frozen=True)
 class Stage:
     """What to make (``ref``), from what, how, and the command a user types for it (``DATASET`` in it stands
@@ -53,6 +67,10 @@ class Stage:
 
     ``make`` gets the name of a part and a path where a slow stage may keep its finished groups (see ``journaled``), and
     returns the part's rows; ``prepare`` runs once, only when a part is pending (loading a model belongs there).
+
+    With ``ahead`` > 0 ``make`` runs in threads: so many parts are made ahead while one is made and written. ``stop`` then
+    makes every running ``make`` end soon; it is called when the stage ends with an error. ``has_own_progress`` is for a
+    ``make`` that shows a bar over all parts itself.
     """
 
     verb: str
@@ -63,6 +81,9 @@ class Stage:
     command: str
     lookups: list[TableRef] = field(default_factory=list)
     prepare: Callable[[], None] = lambda: None
+    ahead: int = 0
+    stop: Callable[[], None] = lambda: None
+    has_own_progress: bool = False
 
 
 def run_stage(
@@ -72,7 +93,7 @@ def run_stage(
 
     With ``overwrite`` all parts are made again; the old ones are set aside only once everything is checked and
     prepared. Raises ConfigError when the variant was made with other parameters, or when it or an input is stale;
-    ShareError when too many rows of the variant failed (the parts are kept).
+    ShareError when too many rows of the variant failed (the parts are kept), or when parts were left unfinished.
     """
     started = time.monotonic()
     record = JobRecord(
@@ -128,28 +149,62 @@ def _make_parts(
     dataset: Dataset, stage: Stage, record: JobRecord, pending: list[str], ids: ContentIds, summary: Summary
 ) -> None:
     rows_in = {name: n_rows(dataset.part(stage.inputs[0], name)) for name in pending}
+    inputs = {name: ids.inputs(name, stage.inputs, stage.lookups) for name in pending}
+    journals = {name: _journal_path(dataset, stage.ref, name, record, inputs[name]) for name in pending}
+    making = contextlib.closing(_made(stage, journals))
+    bar = progress(sum(rows_in.values()), stage.verb, is_shown=not stage.has_own_progress)
     # one part is checked and written while the next is made: most of either runs outside the interpreter's lock
-    with progress(sum(rows_in.values()), stage.verb) as bar, ThreadPoolExecutor(max_workers=1) as writer:
+    with bar, ThreadPoolExecutor(max_workers=1) as writer, making as parts:
         writing: Future[None] | None = None
-        for name in pending:
-            inputs = ids.inputs(name, stage.inputs, stage.lookups)
-            journal = _journal_path(dataset, stage.ref, name, record, inputs)
-            made = stage.make(name, journal)
+        for name, made in zip(pending, parts, strict=False):
+            if isinstance(made, Unfinished):
+                summary.leave(made.failed)
+                if sum(made.failed.values()) > HOPELESS_SHARE * made.n:
+                    break
+                continue
             counts = {"rows_in": rows_in[name], "dropped": made.dropped, "failed": made.failed}
             footer = Footer(
                 contract_hash=contract(stage.ref.table).hash,
                 job_hash=record.hash,
-                inputs=inputs,
+                inputs=inputs[name],
                 versions=record.versions,
                 about={"counts": counts, **made.about},
             )
             if writing:
                 writing.result()
-            writing = writer.submit(_keep, dataset, stage.ref, name, made, footer, journal)
+            writing = writer.submit(_keep, dataset, stage.ref, name, made, footer, journals[name])
             summary.add(rows_in[name], made.rows.num_rows, made.dropped, made.failed)
             bar.update(rows_in[name])
         if writing:
             writing.result()
+    refuse_unfinished(summary, record.command_for(dataset))
+
+
+def _made(stage: Stage, journals: dict[str, Path]) -> Iterator[Made | Unfinished]:
+    """Make parts in order; while one is waited for and written, ``stage.ahead`` more are being made in threads."""
+    if not stage.ahead:
+        for name, journal in journals.items():
+            yield _make(stage, name, journal)
+        return
+    with ThreadPoolExecutor(1 + stage.ahead) as makers:
+        making: deque[Future[Made | Unfinished]] = deque()
+        try:
+            for name, journal in journals.items():
+                making.append(makers.submit(_make, stage, name, journal))
+                if len(making) > stage.ahead:
+                    yield making.popleft().result()
+            while making:
+                yield making.popleft().result()
+        except BaseException:
+            stage.stop()
+            raise
+
+
+def _make(stage: Stage, name: str, journal: Path) -> Made | Unfinished:
+    try:
+        return stage.make(name, journal)
+    except Unfinished as unfinished:
+        return unfinished
 
 
 def _keep(dataset: Dataset, ref: TableRef, name: str, made: Made, footer: Footer, journal: Path) -> None:
@@ -193,9 +248,10 @@ def refuse_other_keys(are_equal: bool, where: str) -> None:
         )
 
 
-def progress(total: int, verb: str) -> Any:
+def progress(total: int, verb: str, *, unit: str = "row", is_shown: bool = True) -> Any:
     """Return a progress bar on stderr, shown after a second and only on a terminal."""
-    return tqdm(total=total, desc=verb, unit="row", unit_scale=True, delay=1, disable=None, leave=False)
+    disable = None if is_shown else True
+    return tqdm(total=total, desc=verb, unit=unit, unit_scale=True, delay=1, disable=disable, leave=False)
 
 
 def refuse_stale(dataset: Dataset, refs: Iterable[TableRef], ids: ContentIds | None = None) -> None:

@@ -23,6 +23,8 @@ class Summary:
     parts_done: int = 0
     parts_pending: int = 0
     parts_waiting: int = 0
+    parts_left: int = 0
+    left: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
     def __str__(self) -> str:
@@ -41,14 +43,34 @@ class Summary:
         self.rows_out += rows_out
         self.parts_made += 1
         for total, part in ((self.dropped, dropped), (self.failed, failed)):
-            for reason, count in part.items():
-                total[reason] = total.get(reason, 0) + count
+            _add(total, part)
+
+    def leave(self, failed: dict[str, int]) -> None:
+        """Count one part that is left unfinished, with what failed in it by reason."""
+        self.parts_left += 1
+        _add(self.left, failed)
+
+
+def _add(total: dict[str, int], part: dict[str, int]) -> None:
+    for reason, count in part.items():
+        total[reason] = total.get(reason, 0) + count
 
 
 def by_reason(word: str, counts: dict[str, int]) -> str:
     total = sum(counts.values())
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(counts.items()) if count)
     return f"{total:,} {word}" + (f" ({reasons})" if reasons else "")
+
+
+def refuse_unfinished(summary: Summary, command: str) -> None:
+    """Raise ShareError, with the command that goes on, where a run has left parts unfinished."""
+    if summary.parts_left:
+        raise ShareError(
+            f"{summary.ref}: {summary.parts_left} part(s) were left unfinished: more than --max-failed-share of their groups "
+            f"failed in ways that may pass ({by_reason('failed', summary.left)}; each is listed in .curate/rejects). "
+            f"{summary.parts_made} part(s) were made, and what was finished of the others is kept: when the cause is mended, "
+            f"run `{command}`, which asks only for the rest."
+        )
 
 
 def refuse_failures(dataset: Dataset, ref: TableRef, max_failed_share: float) -> None:

@@ -20,6 +20,7 @@ CREATE TABLE samples (
     topk_logprobs FLOAT[][] CHECK (list_count(topk_logprobs) = len(topk_logprobs)) CHECK (list_count(flatten(topk_logprobs)) = len(flatten(topk_logprobs))) CHECK (list_max(flatten(topk_logprobs)) <= 0) CHECK (isfinite(list_min(flatten(topk_logprobs)))),
     n_initial INTEGER CHECK (n_initial >= 1),
     stopping_rule VARCHAR,
+    CHECK ((n_initial IS NULL) = (stopping_rule IS NULL)),
     CHECK (completion IS NOT NULL OR completion_ids IS NOT NULL),
     CHECK (completion_ids IS NOT NULL OR NOT token_exact),
     CHECK (completion_ids IS NOT NULL OR (logprobs IS NULL AND loss_mask IS NULL)),

@@ -3,58 +3,34 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.dataset import TableRef
+from curate.verbs.sample_groups import Drawn, Group, Prompt
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from curate.dataset import Dataset
-    from curate.sampling.completion import Completion, Setting
+    from curate.sampling.completion import Setting
     from curate.sampling.local import LocalSampler
+    from curate.sampling.stopping import Rule
     from curate.stage import Made, Stage
+    from curate.verifying import Verifier
 
 PROMPTS, SAMPLES = TableRef("prompts"), TableRef("samples")
-
-Prompt = dict[str, Any]
-
-
-@dataclass
-class Drawn:
-    """What this run has sampled; ``str()`` is the line a user reads."""
-
-    n_groups: int = 0
-    n_completions: int = 0
-    n_tokens: int = 0
-    n_ended: int = 0
-    seconds: float = 0.0
-
-    def add(self, groups: Sequence[Sequence[Completion]], seconds: float) -> None:
-        """Count some groups and the time they took."""
-        completions = [completion for group in groups for completion in group]
-        self.n_groups += len(groups)
-        self.n_completions += len(completions)
-        self.n_tokens += sum(len(completion.ids) for completion in completions)
-        self.n_ended += sum(completion.finish_reason == "stop" for completion in completions)
-        self.seconds += seconds
-
-    def __str__(self) -> str:
-        return (
-            f"sampled {self.n_groups:,} groups, {self.n_completions:,} completions of {self.n_tokens:,} tokens, "
-            f"{self.n_ended / self.n_completions:.1%} ended by themselves; "
-            f"{self.n_completions / self.seconds:,.0f} completions/s, {self.n_tokens / self.seconds:,.0f} tokens/s"
-        )
 
 
 @dataclass
 class LocalJob:
-    """One job: a group of ``group_size`` completions of every prompt, from the checkpoint in ``path``."""
+    """One job: a group of ``group_size`` completions of every prompt, from the checkpoint in ``path``.
+
+    With a ``rule`` a group whose outcomes, as ``verifier`` judges them, do not meet it gets more.
+    """
 
     data: Dataset
     path: Path
@@ -64,7 +40,12 @@ class LocalJob:
     dtype: str
     device: str
     batch_rows: int
-    drawn: Drawn = field(default_factory=Drawn)
+    rule: Rule | None = None
+    verifier: str | None = None
+    drawn: Drawn = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.drawn = Drawn(self.rule)
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
@@ -74,7 +55,17 @@ class LocalJob:
         from curate.models.fingerprint import fingerprint
 
         policy = {"policy": self.path.resolve().name, "policy_version": fingerprint(self.path)}
-        return policy | asdict(self.setting) | {"group_size": self.group_size, "seed": self.seed, "dtype": self.dtype}
+        job = {"group_size": self.group_size, "seed": self.seed, "dtype": self.dtype}
+        stopping = self.rule.parameters | {"verifier": self.verifier} if self.rule else {}
+        return policy | asdict(self.setting) | job | stopping
+
+    @cached_property
+    def judge(self) -> Verifier:
+        """The verifier that the rule looks through."""
+        from curate.verbs.lookup import find_verifier
+
+        assert self.verifier
+        return find_verifier(self.verifier)
 
     @cached_property
     def sampler(self) -> LocalSampler:
@@ -122,25 +113,33 @@ class LocalJob:
         from curate.stage import Made, read
 
         failed: Counter[str] = Counter()
-        prompts: list[Prompt] = []
-        for prompt in read(self.data, PROMPTS, name, ["prompt_id", "prompt_ids"]).to_pylist():
+        groups: list[Group] = []
+        for prompt in read(self.data, PROMPTS, name, ["prompt_id", "prompt_ids", "answer"]).to_pylist():
             if why := self._reason(prompt):
                 failed[why] += 1
             else:
-                prompts.append(prompt)
-        order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]["prompt_ids"]))
-        rows = self._journaled(journal, [prompts[place] for place in order])
-        return Made(_in_order(rows, order, self.group_size), failed=dict(failed))
+                groups.append(Group(self._group_id(prompt), prompt))
+        rows = self._journaled(journal, sorted(groups, key=lambda group: len(group.prompt["prompt_ids"])))
+        return Made(_in_order(rows, [group.id for group in groups]), failed=dict(failed))
 
     def _reason(self, prompt: Prompt) -> str | None:
+        from curate.verbs.stopping import unjudgeable
+
         ids = prompt["prompt_ids"]
-        return "unreadable_prompt" if ids is None else self.sampler.reason(ids, self.setting)
+        why = "unreadable_prompt" if ids is None else self.sampler.reason(ids, self.setting)
+        return why or (unjudgeable(self.judge, prompt["answer"]) if self.rule else None)
 
-    def _journaled(self, journal: Path, prompts: list[Prompt]) -> pa.Table:
-        """Return the samples of these prompts in order; groups that a killed run has finished come from the journal.
+    def _group_id(self, prompt: Prompt) -> int:
+        from curate.ids import group_id
 
-        The rest is cut into batches from where the journal ends: a run with the same ``batch_rows`` on the same device
-        cuts alike.
+        setting = {name: self.parameters[name] for name in ("temperature", "top_p", "max_new_tokens")}
+        return group_id([prompt["prompt_id"], self.parameters["policy"], self.parameters["policy_version"], setting])
+
+    def _journaled(self, journal: Path, groups: list[Group]) -> pa.Table:
+        """Return the samples of these groups; those that a killed run has finished come from the journal.
+
+        The rest is sampled a batch at a time, groups that want more before new ones. Where no rule asks for more, a run
+        with the same ``batch_rows`` on the same device cuts the rest into the batches of the run that was killed.
         """
         import pyarrow as pa
 
@@ -149,45 +148,66 @@ class LocalJob:
         from curate.stage import progress
 
         schema = contract("samples").loose_schema
-        size = self._groups_at_once(prompts)
-        total = len(prompts) * self.group_size
-        with Journal(journal, schema) as finished, progress(total, "completions") as bar:
-            n_rows = sum(batch.num_rows for batch in finished.batches())
-            bar.update(n_rows)
-            for start in range(n_rows // self.group_size, len(prompts), size):
-                rows = self._sampled(prompts[start : start + size])
-                finished.append(rows.combine_chunks().to_batches()[0])
-                bar.update(rows.num_rows)
+        n_rows = self._rows_at_once(groups)
+        with Journal(journal, schema) as finished, progress(len(groups) * self.group_size, "completions") as bar:
+            done = {id_ for batch in finished.batches() for id_ in batch["group_id"].to_pylist()}
+            bar.update(len(done) * self.group_size)
+            waiting = deque(group for group in groups if group.id not in done)
+            while waiting:
+                batch = self._next_batch(waiting, n_rows)
+                self._draw(batch)
+                whole = [group for group in batch if not self._n_more(group)]
+                waiting.extendleft(reversed([group for group in batch if self._n_more(group)]))
+                if whole:
+                    finished.append(self._rows(whole).combine_chunks().to_batches()[0])
+                    self.drawn.finish(whole)
+                    bar.update(len(whole) * self.group_size)
             finished.sync()
             return pa.Table.from_batches(finished.batches(), schema=schema)
 
-    def _groups_at_once(self, prompts: list[Prompt]) -> int:
-        longest = max((len(prompt["prompt_ids"]) for prompt in prompts), default=0)
-        return max(1, self.sampler.rows_at_once(longest, self.setting) // self.group_size)
+    def _rows_at_once(self, groups: list[Group]) -> int:
+        longest = max((len(group.prompt["prompt_ids"]) for group in groups), default=0)
+        return self.sampler.rows_at_once(longest, self.setting)
 
-    def _sampled(self, prompts: list[Prompt]) -> pa.Table:
-        """Sample one batch of groups."""
-        from curate.ids import group_id
+    def _n_more(self, group: Group) -> int:
+        return self.rule.n_more(group.outcomes) if self.rule else self.group_size - len(group.completions)
+
+    def _next_batch(self, waiting: deque[Group], n_rows: int) -> list[Group]:
+        """Take groups from the left of ``waiting``, as many as want no more than ``n_rows`` samples now, at least one."""
+        batch = [waiting.popleft()]
+        n = self._n_more(batch[0])
+        while waiting and n + (more := self._n_more(waiting[0])) <= n_rows:
+            batch.append(waiting.popleft())
+            n += more
+        return batch
+
+    def _draw(self, batch: list[Group]) -> None:
+        """Draw for every group of a batch what it wants now, in one call of the sampler, and judge it for the rule."""
+        from curate.sampling.seeds import sample_seeds
+        from curate.verbs.stopping import outcomes
+
+        wanted = [(len(group.completions), self._n_more(group)) for group in batch]
+        seeds = [
+            sample_seeds(self.seed, group.id, n_drawn + more)[n_drawn:]
+            for group, (n_drawn, more) in zip(batch, wanted, strict=True)
+        ]
+        started = time.monotonic()
+        drawn = self.sampler.sample([group.prompt["prompt_ids"] for group in batch], seeds, self.setting)
+        self.drawn.add([completion for own in drawn for completion in own], time.monotonic() - started)
+        for group, completions in zip(batch, drawn, strict=True):
+            texts = self.sampler.texts(completions)
+            group.completions += completions
+            group.texts += texts
+            if self.rule:
+                group.outcomes += outcomes(self.judge, texts, group.prompt["answer"])
+
+    def _rows(self, groups: list[Group]) -> pa.Table:
+        """Return the rows of finished groups."""
+        from curate.contracts import contract
         from curate.sampling.seeds import sample_seeds
 
-        policy, version = self.parameters["policy"], self.parameters["policy_version"]
-        setting = {name: self.parameters[name] for name in ("temperature", "top_p", "max_new_tokens")}
-        ids = [group_id([prompt["prompt_id"], policy, version, setting]) for prompt in prompts]
-        seeds = [sample_seeds(self.seed, each, self.group_size) for each in ids]
-        started = time.monotonic()
-        groups = self.sampler.sample([prompt["prompt_ids"] for prompt in prompts], seeds, self.setting)
-        self.drawn.add(groups, time.monotonic() - started)
-        keys = [
-            {"group_id": id_, "sample_index": index, "prompt_id": prompt["prompt_id"], "seed": seed}
-            for id_, prompt, own in zip(ids, prompts, seeds, strict=True)
-            for index, seed in enumerate(own)
-        ]
-        return self._rows(keys, [completion for group in groups for completion in group])
-
-    def _rows(self, keys: list[dict[str, Any]], completions: list[Completion]) -> pa.Table:
-        from curate.contracts import contract
-
-        n = len(keys)
+        completions = [completion for group in groups for completion in group.completions]
+        sizes = [len(group.completions) for group in groups]
         same = {
             "policy": self.parameters["policy"],
             "policy_version": self.parameters["policy_version"],
@@ -197,18 +217,26 @@ class LocalJob:
             "logprob_semantics": self.setting.logprob_semantics,
             "hinted": False,
         }
+        if self.rule:
+            same |= {"n_initial": self.rule.n_initial, "stopping_rule": self.rule.text}
         own = {
-            "completion": self.sampler.texts(completions),
+            "group_id": [group.id for group, n in zip(groups, sizes, strict=True) for _ in range(n)],
+            "sample_index": [index for n in sizes for index in range(n)],
+            "prompt_id": [group.prompt["prompt_id"] for group, n in zip(groups, sizes, strict=True) for _ in range(n)],
+            "seed": [
+                seed for group, n in zip(groups, sizes, strict=True) for seed in sample_seeds(self.seed, group.id, n)
+            ],
+            "completion": [text for group in groups for text in group.texts],
             "completion_ids": [completion.ids for completion in completions],
             "logprobs": [completion.logprobs for completion in completions],
             "finish_reason": [completion.finish_reason for completion in completions],
         }
-        return contract("samples").rows(
-            {key: [row[key] for row in keys] for key in keys[0]} | {key: [v] * n for key, v in same.items()} | own
-        )
+        return contract("samples").rows(own | {key: [value] * len(completions) for key, value in same.items()})
 
 
-def _in_order(rows: pa.Table, order: list[int], group_size: int) -> pa.Table:
-    """Put groups that were sampled in ``order`` back into the order of their prompts."""
-    starts = sorted(range(len(order)), key=order.__getitem__)
-    return rows.take([start * group_size + index for start in starts for index in range(group_size)])
+def _in_order(rows: pa.Table, ids: list[int]) -> pa.Table:
+    """Put groups that were sampled in any order into the order of ``ids``."""
+    places: dict[int, list[int]] = {}
+    for place, id_ in enumerate(rows["group_id"].to_pylist()):
+        places.setdefault(id_, []).append(place)
+    return rows.take([place for id_ in ids for place in places[id_]])

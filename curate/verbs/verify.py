@@ -69,7 +69,7 @@ def _verify_part(
     seconds: list[float] = []
     for prompt_id, completion in zip(rows["prompt_id"].to_pylist(), rows["completion"].to_pylist(), strict=True):
         started = time.perf_counter()
-        verdicts.append(_verdict(verifier, completion, answers.get(prompt_id), known))
+        verdicts.append(verdict_on(verifier, completion, answers.get(prompt_id), known))
         seconds.append(time.perf_counter() - started)
     columns = {
         "group_id": rows["group_id"],
@@ -84,9 +84,13 @@ def _verify_part(
     return Made(contract("verdicts").rows(columns), failed=dict(failed))
 
 
-def _verdict(
+def verdict_on(
     verifier: Verifier, completion: str | None, answer: str | None, known: dict[tuple[str | None, str], Verdict]
 ) -> Verdict:
+    """Judge one completion; ``known`` keeps the verdict on every (extracted answer, answer) pair met so far.
+
+    Without a text or an answer there is nothing to judge: outcome ``error``.
+    """
     from curate.records import Verdict
 
     if completion is None:
