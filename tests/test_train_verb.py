@@ -215,6 +215,24 @@ def test_the_kl_to_the_start_is_zero_at_the_first_step(groups: Path, policy: Pat
     assert last["kl"] > 1e-4
 
 
+def test_the_kl_is_scaled_by_sample(data: Dataset, policy: Path, tmp_path: Path) -> None:
+    other = write_policy(tmp_path / "other", seed=1)
+    options = (*FAST, "--kl-coef", 0.1, "--ref-model", other, "--batch-size", 16)
+    trained(data.root, policy, tmp_path / "plain", *options)
+    rewrite(data, GRPO, lambda row: row | {"kl_scale": 0.5})
+    trained(data.root, policy, tmp_path / "half", *options)
+    (plain, *_), (half, *_) = log(tmp_path / "plain"), log(tmp_path / "half")
+    assert half["kl"] == pytest.approx(plain["kl"])
+    assert plain["loss"] - half["loss"] == pytest.approx(0.05 * plain["kl"], rel=1e-4)
+
+
+def test_supervised_losses_are_multiplied_by_the_weight(data: Dataset, policy: Path, tmp_path: Path) -> None:
+    for weight in (1.0, 0.04):
+        rewrite(data, GRPO, lambda row, w=weight: row | {"advantage": 1.0, "weight": w})
+        trained(data.root, policy, tmp_path / str(weight), *FAST, "--objective", "sft", "--batch-size", 16)
+    assert log(tmp_path / "0.04")[0]["loss"] == pytest.approx(0.04 * log(tmp_path / "1.0")[0]["loss"], rel=1e-5)
+
+
 def test_another_reference_is_not_at_zero(groups: Path, policy: Path, tmp_path: Path) -> None:
     other = write_policy(tmp_path / "other", seed=1)
     trained(groups, policy, tmp_path / "out", *FAST, "--kl-coef", 0.1, "--ref-model", other)

@@ -11,6 +11,7 @@ from curate.models.fingerprint import fingerprint
 from stored import PROMPTS, SAMPLES, write_rows
 
 GRPO = TableRef("advantages", "grpo")
+PAIRS = TableRef("pairs", "best_worst")
 LETTERS = "abcdefghijklmnop"
 
 
@@ -111,6 +112,23 @@ def write_groups(
         write_rows(data, PROMPTS, name, prompts)
         content = write_rows(data, SAMPLES, name, samples)
         write_rows(data, GRPO, name, advantages, {"samples": content})
+    return data
+
+
+def write_pairs(data: Dataset, ref: TableRef = PAIRS, **same: Any) -> Dataset:
+    """Write two pairs a group, 0 over 1 and 2 over 3, with target 1; ``same`` sets columns of every pair."""
+    import pyarrow.parquet as pq
+
+    from curate.parts import read_footer
+
+    for name in data.parts(SAMPLES):
+        groups = sorted(set(pq.read_table(data.part(SAMPLES, name))["group_id"].to_pylist()))
+        rows = [
+            {"group_id": group, "chosen": c, "rejected": c + 1, "target": 1.0, **same}
+            for group in groups
+            for c in (0, 2)
+        ]
+        write_rows(data, ref, name, rows, {"samples": read_footer(data.part(SAMPLES, name)).content_id})
     return data
 
 

@@ -26,7 +26,7 @@ class Collator:
 
     For B rows with at most T completion tokens on lines of W tokens a batch holds the fields of ``TokenBatch``
     (``position_ids`` only if packed) and ``mask`` and ``advantages`` (B, T), ``weights`` (B,), ``row`` (B,) the numbers
-    (-1 for none), and where they are known ``old``, ``behaviour`` and ``ref`` (B, T); these three are given for all rows,
+    (-1 for none), ``kl_scale`` (B,) where rows have any, and where they are known ``old``, ``behaviour`` and ``ref`` (B, T); these three are given for all rows,
     flat as ``Rows.tokens``.
     """
 
@@ -55,6 +55,8 @@ class Collator:
             "weights": rows.weight[chosen_B],
             "row": chosen_B if chosen else np.array([-1]),
         }
+        if rows.kl_scale is not None:
+            batch["kl_scale"] = rows.kl_scale[chosen_B]
         known = {"old": self.old, "behaviour": self.behaviour, "ref": self.ref}
         batch |= {name: values[place_BT] for name, values in known.items() if values is not None}
         batch |= self._inputs(chosen_B, n_prompt_B, width, line_B, column_B)

@@ -35,6 +35,8 @@ from curate.training.aggregate import aggregate, trained_mask
 from curate.training.kl import LIMIT, kl_term
 from curate.training.objective import CLIPPED, Objective
 
+COUNTS = ("tokens", "sequences", "pairs")
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -68,19 +70,21 @@ def policy_loss(
     behaviour_BT: torch.Tensor | None = None,
     ref_BT: torch.Tensor | None = None,
     weights_B: torch.Tensor | None = None,
+    kl_scale_B: torch.Tensor | None = None,
     entropy_BT: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Return a micro-batch's share of the loss, W * local_sum / N, and sums for the log.
 
-    A token's loss is u * (policy loss + kl_coef * KL term), u the importance weight of decoupled mode, and goes through
-    ``aggregate``; ``denominator`` is N of the whole optimiser step (see ``share_of_n``), ``world_size`` W.
+    A token's loss is u * (policy loss + kl_coef * kl_scale * KL term), u the importance weight of decoupled mode, and goes
+    through ``aggregate``, where the sample's weight multiplies all of it; ``denominator`` is N of the whole optimiser step (see ``share_of_n``), ``world_size`` W.
 
     - ``advantages_BT``: as stored, one value a token (a sequence's own repeated); asymre's delta is added here, not before.
     - ``old_BT``: needed by all but sft and asymre without sequence weights. In bypass mode the stored behaviour log-probs.
     - ``behaviour_BT``: in decoupled mode only, beside an ``old_BT`` recomputed at the start. grpo, gspo and cispo then
       weigh by u = exp(old - behaviour), truncated or masked at ``importance_cap``; the others take it as mu, u = 1.
     - ``ref_BT``: log-probs of the reference, needed where kl_coef is above 0.
-    - ``weights_B``: sample weights, null for 1. ``entropy_BT``: for the sums only.
+    - ``weights_B``: sample weights, null for 1. ``kl_scale_B``: factors of the samples' KL terms, null for 1.
+    - ``entropy_BT``: for the sums only.
 
     The off-policy sequence mask takes the policy loss of a sequence away, not its KL term and not its place in N (it
     depends on new, and N is known before the forward pass).
@@ -88,14 +92,14 @@ def policy_loss(
     The sums run over the micro-batch's trained tokens and add up over micro-batches and ranks; ``token_means`` divides
     them: tokens, sequences (with a trained token), policy (loss), and where known log_ratio, ratio and k3 (of new against
     old: exp(d) - d - 1, an estimate of KL(old || new)), clipped (tokens whose gradient a clip changed), kl (the term
-    without its coefficient), importance (u), off_policy (tokens taken by the sequence mask), entropy.
+    without its coefficient and the sample's scale), importance (u), off_policy (tokens taken by the sequence mask), entropy.
 
     A micro-batch without trained tokens gives a 0 from which backward runs. Raises ValueError where a needed grid is missing.
     """
     mask_BT = trained_mask(objective, mask_BT, old_BT, behaviour_BT)
-    new_BT, advantages_BT = _inside(new_BT, mask_BT), _inside(advantages_BT, mask_BT)
+    new_BT, advantages_BT = inside(new_BT, mask_BT), inside(advantages_BT, mask_BT)
     old_BT, behaviour_BT, ref_BT, entropy_BT = (
-        None if grid is None else _inside(grid, mask_BT) for grid in (old_BT, behaviour_BT, ref_BT, entropy_BT)
+        None if grid is None else inside(grid, mask_BT) for grid in (old_BT, behaviour_BT, ref_BT, entropy_BT)
     )
     mu_BT = old_BT if behaviour_BT is None else behaviour_BT
     anchor_BT = old_BT if objective.name in CLIPPED else mu_BT
@@ -103,26 +107,32 @@ def policy_loss(
     loss_BT, clipped_BT = TOKEN_LOSSES[objective.name](objective, Terms(new_BT, advantages_BT, mask_BT, log_ratio_BT))
     sums = {"policy": loss_BT, "clipped": clipped_BT, "entropy": entropy_BT}
     if old_BT is not None:
-        sums |= _drift(new_BT, old_BT)
+        sums |= drift_terms(new_BT, old_BT)
     if objective.mask_delta is not None:
         keep_BT = _on_policy(new_BT, mu_BT, advantages_BT, mask_BT, objective.mask_delta)
         loss_BT, sums["off_policy"] = loss_BT * keep_BT, ~keep_BT
     if objective.kl_coef:
         kl_BT = kl_term(objective.kl, new_BT, ref_BT, log_ratio_BT)
-        loss_BT, sums["kl"] = loss_BT + objective.kl_coef * kl_BT, kl_BT
+        scale_B1 = 1.0 if kl_scale_B is None else kl_scale_B.unsqueeze(-1)
+        loss_BT, sums["kl"] = loss_BT + objective.kl_coef * scale_B1 * kl_BT, kl_BT
     if behaviour_BT is not None and old_BT is not None and objective.name in CLIPPED:
         u_BT = _log_ratio(old_BT, behaviour_BT).exp().clamp(max=objective.importance_cap)
         loss_BT, sums["importance"] = loss_BT * u_BT, u_BT
     loss = aggregate(objective, loss_BT, mask_BT, denominator=denominator, world_size=world_size, weights_B=weights_B)
-    return loss, _summed(sums, mask_BT)
+    return loss, summed(sums, mask_BT)
 
 
 def token_means(sums: Mapping[str, float]) -> dict[str, float]:
-    """Return every sum of ``policy_loss`` a trained token (tokens and sequences stay counts); empty without any token."""
-    tokens = sums.get("tokens", 0.0)
-    if not tokens:
+    """Return every sum a trained token, those named pair_ a pair; counts stay counts; empty without any token."""
+    if not sums.get("tokens"):
         return {}
-    return {name: value if name in ("tokens", "sequences") else value / tokens for name, value in sums.items()}
+    return {name: value / sums.get(_counted_in(name), 1.0) for name, value in sums.items()}
+
+
+def _counted_in(name: str) -> str:
+    if name in COUNTS:
+        return ""
+    return "pairs" if name.startswith("pair_") else "tokens"
 
 
 def grpo(objective: Objective, terms: Terms) -> tuple[torch.Tensor, torch.Tensor]:
@@ -224,7 +234,8 @@ def _on_policy(
     return (advantages_BT >= 0) | (apart_B1 <= limit)
 
 
-def _drift(new_BT: torch.Tensor, old_BT: torch.Tensor) -> dict[str, torch.Tensor]:
+def drift_terms(new_BT: torch.Tensor, old_BT: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return what drift is summed from, grids (B, T): d = new - old cut to +-20 nats, exp(d), and exp(d) - d - 1."""
     d_BT = _log_ratio(new_BT.detach(), old_BT)
     return {"log_ratio": d_BT, "ratio": d_BT.exp(), "k3": torch.expm1(d_BT) - d_BT}
 
@@ -233,13 +244,13 @@ def _log_ratio(new_BT: torch.Tensor, old_BT: torch.Tensor) -> torch.Tensor:
     return (new_BT - old_BT).clamp(-LIMIT, LIMIT)
 
 
-def _inside(values_BT: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
+def inside(values_BT: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
     """Return the values as float32, 0 outside the mask: 0 * NaN would be NaN, in the loss and in its gradient."""
     return values_BT.float().masked_fill(~mask_BT, 0.0)
 
 
-def _summed(sums: Mapping[str, torch.Tensor | None], mask_BT: torch.Tensor) -> dict[str, float]:
+def summed(sums: Mapping[str, torch.Tensor | None], mask_BT: torch.Tensor) -> dict[str, float]:
     """Sum every known grid over the mask, in one copy from the device."""
-    known = {name: _inside(values.detach(), mask_BT).sum() for name, values in sums.items() if values is not None}
+    known = {name: inside(values.detach(), mask_BT).sum() for name, values in sums.items() if values is not None}
     totals = {"tokens": mask_BT.sum(), "sequences": mask_BT.any(-1).sum(), **known}
     return dict(zip(totals, torch.stack([total.double() for total in totals.values()]).tolist(), strict=True))

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from curate.jobrecord import versions
 from curate.models.fingerprint import fingerprint
 from curate.parts import read_footer
+from curate.training.order import Order
 from curate.training.policy import Policy
 from curate.training.progress import LOG_FILE
 from curate.training.reading import Found
-from curate.training.rows import Rows
 from curate.training.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def export(policy: Policy, model: Path, place: Workplace) -> Path:
 def manifest(
     run: Run,
     trainer: OfflineTrainer,
-    rows: Rows,
+    order: Order,
     found: Found,
     mode: str | None,
     start: dict[str, Any],
@@ -68,7 +68,7 @@ def manifest(
         "job": asdict(run.record),
         "command": run.record.command_for(run.data),
         "dataset": str(run.data.root),
-        "parts": {str(ref): _part_ids(run, ref) for ref in (run.samples, run.advantages)},
+        "parts": {str(ref): _part_ids(run, ref) for ref in (run.samples, run.lessons)},
         "recipe": _recipe(run),
         "arguments": run.settings.as_dict(),
         "behaviour": mode,
@@ -78,12 +78,14 @@ def manifest(
         "versions": versions(),
         "rows": {
             "in": found.rows_in,
-            "trained": len(rows),
+            "trained": len(trainer.collator.rows),
             "dropped": dict(found.dropped),
             "left_out": dict(found.left_out),
             "text_only": found.n_text_only,
             "no_temperature": found.n_no_temperature,
         },
+        "pairs": _pairs(order, found) if run.settings.objective.is_pairwise else None,
+        "adversary": trainer.adversary.figures if trainer.adversary else None,
         "steps": trainer.state.global_step,
         "skipped_steps": progress.skipped,
         "not_finite_steps": progress.not_finite,
@@ -98,10 +100,14 @@ def manifest(
     }
 
 
+def _pairs(order: Order, found: Found) -> dict[str, Any]:
+    return {"in": found.pairs_in, "trained": len(order.lengths), "left_out": dict(found.pairs_left_out)}
+
+
 def _part_ids(run: Run, ref: Any) -> dict[str, str]:
     return {name: read_footer(run.data.part(ref, name)).content_id for name in run.data.parts(ref)}
 
 
 def _recipe(run: Run) -> dict[str, Any]:
-    about = read_footer(run.data.part(run.advantages, run.data.parts(run.advantages)[0])).about
-    return {"variant": run.advantages.variant, **{key: about.get(key) for key in ("recipe", "parameters", "source")}}
+    about = read_footer(run.data.part(run.lessons, run.data.parts(run.lessons)[0])).about
+    return {"variant": run.lessons.variant, **{key: about.get(key) for key in ("recipe", "parameters", "source")}}

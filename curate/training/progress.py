@@ -11,10 +11,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.training.losses import COUNTS
+
 # Batches of a few hundred tokens have a k3 of heavy tails: one unlucky batch must not stop a run.
 DRIFT_TOKENS = 4096
 
 LOG_FILE = "train_log.jsonl"
+
+NAMES = {
+    "clipped": "clip_fraction",
+    "k3": "drift",
+    "policy": "policy_loss",
+    "pair_loss": "policy_loss",
+    "pair_accuracy": "accuracy",
+    "pair_margin": "margin",
+    "pair_chosen": "chosen_gain",
+    "pair_rejected": "rejected_gain",
+    "pair_clipped": "clip_fraction",
+}
 
 
 @dataclass
@@ -94,3 +108,8 @@ class Log:
         shown = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in values.items()}
         with self.path.open("a") as file:
             file.write(json.dumps(shown) + "\n")
+
+
+def renamed(means: dict[str, float]) -> dict[str, float]:
+    """Return the means of a step or an epoch under the names that the log gives them; counts become whole numbers."""
+    return {NAMES.get(name, name): int(value) if name in COUNTS else value for name, value in means.items()}

@@ -33,14 +33,14 @@ SAMPLE_COLUMNS = [
     "logprob_semantics",
     "hinted",
 ]
-ADVANTAGE_COLUMNS = ["group_id", "sample_index", "advantage", "token_advantages", "weight", "drop_reason"]
+ADVANTAGE_COLUMNS = ["group_id", "sample_index", "advantage", "token_advantages", "weight", "kl_scale", "drop_reason"]
 IDS = pl.List(pl.Int32)
 HAS_PROMPT_IDS = pl.col("prompt_ids").is_not_null()
 
 
 @dataclass
 class Found:
-    """What reading found beside the rows: counts of rows by reason, and facts for checks and the manifest."""
+    """What reading found beside the rows: counts of rows, and of pairs, by reason, and facts for checks and the manifest."""
 
     rows_in: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -48,6 +48,8 @@ class Found:
     problems: Counter[str] = field(default_factory=Counter)
     n_text_only: int = 0
     n_no_temperature: int = 0
+    pairs_in: int = 0
+    pairs_left_out: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -77,17 +79,26 @@ def read_rows(data: Dataset, samples: TableRef, advantages: TableRef, reader: Re
     frames = [_read_part(data, samples, advantages, name, reader, found) for name in data.parts(samples)]
     if not frames or not sum(map(len, frames)):
         raise ConfigError(_nothing_left(data, advantages, found))
-    rows = pl.concat(frames)
-    prompts = _read_prompts(data, rows, reader)
-    rows = rows.join(
-        prompts.select("prompt_id", "place", "n_prompt"), on="prompt_id", how="left", maintain_order="left"
-    )
+    rows, prompts = with_prompts(data, pl.concat(frames), reader)
     rows = _keep(rows, reader, found)
     if not len(rows):
         raise ConfigError(_nothing_left(data, advantages, found))
-    flat = flatten(rows, prompts, reader.fingerprint)
-    _refuse_foreign_ids(flat, reader)
-    return flat, found
+    return flat(rows, prompts, reader), found
+
+
+def with_prompts(data: Dataset, rows: pl.DataFrame, reader: Reader) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows with the place of their prompt and the reason why they cannot train, and the prompts."""
+    prompts = _read_prompts(data, rows, reader)
+    places = prompts.select("prompt_id", "place", "n_prompt")
+    rows = rows.join(places, on="prompt_id", how="left", maintain_order="left")
+    return rows.with_columns(reason=_reason(reader)), prompts
+
+
+def flat(rows: pl.DataFrame, prompts: pl.DataFrame, reader: Reader) -> Rows:
+    """Return the rows as arrays; raises ConfigError for token ids outside the model's vocabulary."""
+    made = flatten(rows, prompts, reader.fingerprint)
+    _refuse_foreign_ids(made, reader)
+    return made
 
 
 def _read_part(
@@ -100,22 +111,27 @@ def _read_part(
     refuse_other_keys(all(frame[key].equals(weighted[key]) for key in keys), f"{advantages}/{name}")
     frame = frame.hstack(weighted.drop(keys))
     found.rows_in += len(frame)
-    found.dropped += _counted(frame["drop_reason"])
-    frame = frame.filter(pl.col("advantage").is_not_null())
+    found.dropped += counted(frame["drop_reason"])
+    frame = prepared(frame.filter(pl.col("advantage").is_not_null()), name, reader, found)
+    if frame.filter(pl.col("token_advantages").list.len() != pl.col("completion_ids").list.len()).height:
+        raise ContractError(
+            f"{advantages}/{name} has token advantages of another length than the completions: reweight with --overwrite"
+        )
+    return frame.drop("drop_reason")
+
+
+def prepared(frame: pl.DataFrame, name: str, reader: Reader, found: Found) -> pl.DataFrame:
+    """Return kept samples of a part with text turned into ids and the log-probs that may be used; refuses hinted ones."""
     n_hinted = frame["hinted"].sum()
     if n_hinted:
         raise ConfigError(
             f"{n_hinted:,} kept samples of {name} were sampled with the answer shown, and would train on the hint: "
             "train on a dataset without hinted samples"
         )
-    found.problems += _counted(frame.select(PROBLEM.alias("problem"))["problem"])
+    found.problems += counted(frame.select(PROBLEM.alias("problem"))["problem"])
     found.n_no_temperature += frame["temperature"].null_count()
     frame = _tokenized(frame, reader, found)
-    if frame.filter(pl.col("token_advantages").list.len() != pl.col("completion_ids").list.len()).height:
-        raise ContractError(
-            f"{advantages}/{name} has token advantages of another length than the completions: reweight with --overwrite"
-        )
-    return frame.with_columns(logprobs=BEHAVIOUR).drop("completion", "token_exact", "hinted", "drop_reason", "top_p")
+    return frame.with_columns(logprobs=BEHAVIOUR).drop("completion", "token_exact", "hinted", "top_p")
 
 
 def _tokenized(frame: pl.DataFrame, reader: Reader, found: Found) -> pl.DataFrame:
@@ -160,11 +176,11 @@ def _read_prompts(data: Dataset, rows: pl.DataFrame, reader: Reader) -> pl.DataF
     return prompts.with_columns(n_prompt=pl.col("prompt_ids").list.len()).with_row_index("place")
 
 
-def _keep(rows: pl.DataFrame, reader: Reader, found: Found) -> pl.DataFrame:
-    """Keep the rows that can train; count the others by the first reason that applies."""
+def _reason(reader: Reader) -> pl.Expr:
+    """Say why a row cannot train, the first reason that applies; null = it can."""
     n_tokens = pl.col("completion_ids").list.len()
     is_truncated = (pl.col("finish_reason") == "length").fill_null(False)
-    reason = (
+    return (
         pl.when(is_truncated & reader.mask_truncated)
         .then(pl.lit("truncated"))
         .when((pl.col("advantage") * pl.col("weight") == 0) & reader.is_supervised)
@@ -178,19 +194,23 @@ def _keep(rows: pl.DataFrame, reader: Reader, found: Found) -> pl.DataFrame:
         .when(n_tokens + pl.col("n_prompt") > (reader.max_length or 2**31))
         .then(pl.lit("too_long"))
     )
+
+
+def _keep(rows: pl.DataFrame, reader: Reader, found: Found) -> pl.DataFrame:
+    """Keep the rows that can train; count the others by reason."""
     n_negative = rows.filter(pl.col("advantage") * pl.col("weight") < 0).height
     if reader.is_supervised and n_negative:
         raise ConfigError(
             f"objective sft would push {n_negative:,} rows of negative advantage down without bound: use asymre, which "
             "lowers the baseline instead, or the advantages of `curate reweight --recipe raft`"
         )
-    rows = rows.with_columns(reason=reason)
-    found.left_out += _counted(rows["reason"])
+    found.left_out += counted(rows["reason"])
     return rows.filter(pl.col("reason").is_null())
 
 
-def _counted(reasons: pl.Series) -> Counter[str]:
-    counts = reasons.drop_nulls().value_counts()
+def counted(reasons: pl.Series) -> Counter[str]:
+    """Count every value of a column that is not null."""
+    counts = reasons.drop_nulls().value_counts().sort(reasons.name)
     return Counter(dict(zip(counts[reasons.name].cast(pl.String).to_list(), counts["count"].to_list(), strict=True)))
 
 

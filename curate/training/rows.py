@@ -21,7 +21,7 @@ class Rows:
 
     ``starts`` (N + 1,) and ``prompt_starts`` (P + 1,) are places in the arrays over tokens. ``behaviour`` (T,) is NaN
     where the sampling policy's log-prob is unknown. ``token_advantages`` (T,) is null where no row has any, else it
-    holds the row's advantage where the row has none. ``is_own`` (N,) is true where the samples name the fingerprint of
+    holds the row's advantage where the row has none. ``kl_scale`` (N,) is null where no row has any, else 1 where it has none. ``is_own`` (N,) is true where the samples name the fingerprint of
     the model that is trained as their policy's version.
     """
 
@@ -38,6 +38,7 @@ class Rows:
     temperature: NDArray[np.float32]
     group_id: NDArray[np.int64]
     is_own: NDArray[np.bool_]
+    kl_scale: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.advantage)
@@ -81,6 +82,7 @@ def flatten(rows: pl.DataFrame, prompts: pl.DataFrame, fingerprint: str) -> Rows
     token_advantages = None
     if rows["token_advantages"].null_count() < len(rows):
         token_advantages = _spread(rows["token_advantages"], lengths, np.repeat(advantage, lengths))
+    scales = rows["kl_scale"]
     return Rows(
         prompt_tokens=_values(prompts["prompt_ids"]).astype(np.int32),
         prompt_starts=_starts(prompts["n_prompt"].to_numpy()),
@@ -95,6 +97,7 @@ def flatten(rows: pl.DataFrame, prompts: pl.DataFrame, fingerprint: str) -> Rows
         temperature=rows["temperature"].fill_null(1.0).replace(0.0, 1.0).to_numpy().astype(np.float32),
         group_id=rows["group_id"].to_numpy(),
         is_own=(rows["policy_version"] == fingerprint).fill_null(False).to_numpy(),
+        kl_scale=None if scales.null_count() == len(rows) else scales.fill_null(1.0).to_numpy().astype(np.float32),
     )
 
 

@@ -12,7 +12,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from curate.contracts import TABLES
 from curate.dataset import Dataset, TableRef
@@ -20,14 +22,17 @@ from curate.errors import ConfigError
 from curate.jobrecord import JobRecord
 from curate.models.fingerprint import fingerprint
 from curate.models.load import first_line, load_tokenizer, quiet_progress
+from curate.training.adversary import Adversary
 from curate.training.behaviour import REFUSED, Mode, refuse
 from curate.training.collate import Collator
 from curate.training.load import load_config, load_policy
 from curate.training.manifest import export, manifest
 from curate.training.order import Order, micro_batch_rows, n_steps
+from curate.training.pairs import Pairs
 from curate.training.policy import Policy
 from curate.training.progress import Log
 from curate.training.reading import Found, Reader, read_rows
+from curate.training.reading_pairs import read_pairs
 from curate.training.rows import Rows
 from curate.training.settings import Settings, training_arguments
 from curate.training.start import Start
@@ -50,11 +55,14 @@ Say = Callable[[object], None]
 
 @dataclass(frozen=True)
 class Run:
-    """What to train on what: the parts, the checkpoint, where to, how; ``record`` tells one run from another."""
+    """What to train on what: the parts, the checkpoint, where to, how; ``record`` tells one run from another.
+
+    ``lessons`` is the variant of advantages, or of pairs where the objective is one of pairs.
+    """
 
     data: Dataset
     samples: TableRef
-    advantages: TableRef
+    lessons: TableRef
     model: Path
     out: Path
     settings: Settings
@@ -80,11 +88,12 @@ def train(run: Run, say: Say, *, overwrite: bool = False) -> None:
             say(f"{run.out}: nothing to do, it was trained with these very arguments")
             return
     quiet_progress()
-    rows, found = read_rows(run.data, run.samples, run.advantages, _reader(run))
+    rows, pairs, found = _read(run)
     mode = _mode(run, found)
-    order = _order(rows, run.settings)
-    steps = n_steps(order, rows.n_trained, run.settings.epochs, run.settings.max_tokens)
-    say(_sentence(run, rows, found, order, steps))
+    lengths, n_trained = _items(rows, pairs)
+    order = _order(lengths, run.settings)
+    steps = n_steps(order, n_trained, run.settings.epochs, run.settings.max_tokens)
+    say(_sentence(run, int(n_trained.sum()), found, order, steps))
     place.out.parent.mkdir(parents=True, exist_ok=True)
     arguments = training_arguments(run.settings, place.folder, steps, order.micro_batch_size, order.n_micro)
     with place.locked() if _rank() == 0 else contextlib.nullcontext():
@@ -92,7 +101,7 @@ def train(run: Run, say: Say, *, overwrite: bool = False) -> None:
             place.open(run.record, overwrite=overwrite)
         try:
             _wait()
-            _train(run, place, rows, found, order, arguments, mode, say)
+            _train(run, place, (rows, pairs), found, order, arguments, mode, say)
         except ConfigError:
             if _rank() == 0 and place.checkpoint() is None:
                 place.discard()
@@ -109,7 +118,7 @@ def train(run: Run, say: Say, *, overwrite: bool = False) -> None:
 def _train(
     run: Run,
     place: Workplace,
-    rows: Rows,
+    items: tuple[Rows, Pairs | None],
     found: Found,
     order: Order,
     arguments: Any,
@@ -117,11 +126,11 @@ def _train(
     say: Say,
 ) -> None:
     started = time.time()
-    collator = Collator(rows, is_packed=run.settings.packing)
+    collator = Collator(items[0], is_packed=run.settings.packing)
     before = Start(run, place, collator, mode, arguments.device)
     before.score_reference()
     policy = load_policy(run.model, run.settings)
-    trainer = _trainer(run, policy, arguments, collator, order, place)
+    trainer = _trainer(run, policy, arguments, collator, items[1], order, place)
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
         raise ConfigError("a sharded model cannot be trained: start with torchrun, or accelerate launch --multi_gpu")
     before.measure(policy, say)
@@ -138,22 +147,33 @@ def _train(
     say(_ended(run, trainer, end))
     if _rank() == 0:
         result = export(policy, run.model, place)
-        facts = manifest(run, trainer, rows, found, mode, before.figures, end, time.time() - started, result)
+        if trainer.adversary:
+            trainer.adversary.save(result)
+        facts = manifest(run, trainer, order, found, mode, before.figures, end, time.time() - started, result)
         (result / MANIFEST).write_text(json.dumps(facts, indent=2))
         place.finish(result)
     _wait()
 
 
 def _trainer(
-    run: Run, policy: Policy, arguments: Any, collator: Collator, order: Order, place: Workplace
+    run: Run, policy: Policy, arguments: Any, collator: Collator, pairs: Pairs | None, order: Order, place: Workplace
 ) -> OfflineTrainer:
     """Return the trainer with its optimiser; raises ConfigError where these refuse an argument."""
     try:
-        trainer = OfflineTrainer(policy, arguments, run.settings, collator, order, place.folder)
+        adversary = _adversary(run.settings, policy, collator.rows)
+        trainer = OfflineTrainer(policy, arguments, run.settings, collator, order, place.folder, pairs, adversary)
         trainer.create_optimizer_and_scheduler(arguments.max_steps)
     except (ValueError, TypeError, ImportError) as error:
         raise ConfigError(f"transformers refuses the training arguments: {first_line(error)}") from error
     return trainer
+
+
+def _adversary(settings: Settings, policy: Policy, rows: Rows) -> Adversary | None:
+    if settings.dro_tau is None:
+        return None
+    rate = settings.learning_rate if settings.dro_learning_rate is None else settings.dro_learning_rate
+    vocabulary = policy.model.get_input_embeddings().weight.shape[0]
+    return Adversary(rows, vocabulary, settings.objective, settings.dro_tau, rate)
 
 
 def _mode(run: Run, found: Found) -> Mode | None:
@@ -182,12 +202,28 @@ def _reader(run: Run) -> Reader:
     )
 
 
-def _order(rows: Rows, settings: Settings) -> Order:
+def _read(run: Run) -> tuple[Rows, Pairs | None, Found]:
+    """Return the rows and, for an objective of pairs, the pairs of them."""
+    objective = run.settings.objective
+    if objective.is_pairwise:
+        return read_pairs(run.data, run.samples, run.lessons, _reader(run), objective)
+    rows, found = read_rows(run.data, run.samples, run.lessons, _reader(run))
+    return rows, None, found
+
+
+def _items(rows: Rows, pairs: Pairs | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the tokens, and the trained tokens, of each row, or of both sides of each pair."""
+    if pairs is None:
+        return rows.total_lengths, rows.n_trained
+    return pairs.both(rows.total_lengths), pairs.n_trained(rows)
+
+
+def _order(lengths: NDArray[np.int64], settings: Settings) -> Order:
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
-    longest = int(rows.total_lengths.max())
+    longest = int(lengths.max())
     n_tokens = MICRO_TOKENS_GPU if torch.cuda.is_available() else MICRO_TOKENS_CPU
     micro = micro_batch_rows(settings.batch_size, settings.micro_batch_size, world_size, longest, n_tokens)
-    return Order(rows.total_lengths, settings.batch_size, micro, world_size, settings.seed)
+    return Order(lengths, settings.batch_size, micro, world_size, settings.seed)
 
 
 def _rank() -> int:
@@ -203,13 +239,17 @@ def _silent(_: object) -> None:
     pass
 
 
-def _sentence(run: Run, rows: Rows, found: Found, order: Order, steps: int) -> str:
-    left_out = "".join(f", {n:,} left out ({name})" for name, n in found.left_out.most_common())
+def _sentence(run: Run, n_trained: int, found: Found, order: Order, steps: int) -> str:
+    what, n_items = ("pairs", found.pairs_in) if run.settings.objective.is_pairwise else ("rows", found.rows_in)
+    left_out = "".join(
+        f", {n:,} left out ({name})" for name, n in (found.pairs_left_out or found.left_out).most_common()
+    )
+    dropped = "" if what == "pairs" else f", {found.dropped.total():,} dropped by the recipe"
     text_only = f"; {found.n_text_only:,} kept rows are text only" if found.n_text_only else ""
     heats = f"; {found.n_no_temperature:,} kept rows have no temperature, taken as 1" if found.n_no_temperature else ""
     return (
-        f"{run.advantages}: {len(rows):,} of {found.rows_in:,} rows train, {found.dropped.total():,} dropped by the recipe"
-        f"{left_out}; {int(rows.n_trained.sum()):,} trained tokens a pass, {steps:,} steps of {order.batch_size} rows"
+        f"{run.lessons}: {len(order.lengths):,} of {n_items:,} {what} train{dropped}"
+        f"{left_out}; {n_trained:,} trained tokens a pass, {steps:,} steps of {order.batch_size} {what}"
         f"{text_only}{heats}"
     )
 

@@ -67,6 +67,8 @@ class Settings:
     max_grad_norm: float = 1.0
     grad_skip: float | None = None
     max_drift: float | None = 0.05
+    dro_tau: float | None = None
+    dro_learning_rate: float | None = None
     mask_truncated: bool = False
     seed: int = 0
     dtype: Dtype = "float32"
@@ -84,13 +86,22 @@ class Settings:
             raise ConfigError(
                 "--from-scratch with --lora-rank would train an adapter of random weights: drop one of them"
             )
-        if self.from_scratch and (self.objective.needs_old or self.behaviour != "bypass"):
+        is_compared = self.objective.needs_old or self.objective.is_pairwise
+        if self.from_scratch and (is_compared or self.behaviour != "bypass"):
             raise ConfigError(
                 "--from-scratch trains random weights, and a ratio of their probabilities to stored ones says nothing: use "
                 "--objective sft, without --behaviour"
             )
-        if self.ref_model is not None and not self.objective.kl_coef:
-            raise ConfigError("--ref-model is read only where --kl-coef is above 0: give that too, or leave it out")
+        if self.ref_model is not None and not self.objective.needs_reference:
+            raise ConfigError(
+                "--ref-model is read only where --kl-coef is above 0, and by --objective dpo and prdp: leave it out, or give "
+                "one of these"
+            )
+        if self.objective.is_pairwise and self.behaviour == "decoupled":
+            raise ConfigError(
+                f"--objective {self.objective.name} has no token weights for --behaviour decoupled: use bypass or recompute"
+            )
+        self._check_adversary()
         if self.objective.importance == "masked" and self.behaviour != "decoupled":
             raise ConfigError("--importance is read by --behaviour decoupled only: leave it out")
         for name in ("learning_rate", "warmup", "max_grad_norm"):
@@ -98,6 +109,23 @@ class Settings:
             if not 0 <= value < math.inf:
                 raise ConfigError(f"{name} is {value}: it must be a finite number, 0 or above")
         refuse_extra(self.extra)
+
+    def _check_adversary(self) -> None:
+        """Refuse an adversary of what is no risk, and settings of one that is not there."""
+        if self.dro_tau is None:
+            if self.dro_learning_rate is not None:
+                raise ConfigError("--dro-learning-rate is the adversary's: give --dro-tau too, or leave it out")
+            return
+        if not 0 < self.dro_tau < math.inf:
+            raise ConfigError(f"dro_tau is {self.dro_tau}: it must be above 0, in the unit of the loss")
+        if self.dro_learning_rate is not None and not 0 <= self.dro_learning_rate < math.inf:
+            raise ConfigError(f"dro_learning_rate is {self.dro_learning_rate}: it must be a finite number, 0 or above")
+        if self.objective.name != "sft" and not self.objective.is_pairwise:
+            raise ConfigError(
+                f"--dro-tau weighs items by their loss, and that of objective {self.objective.name} is no risk: its value only "
+                "has a useful gradient. Use it with --objective sft, dpo, rebel or prdp; for policy optimisation weigh prompts "
+                "by pass rate (curate.reweighting.robust)"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Return every setting as JSON values; paths become text."""

@@ -58,7 +58,7 @@ class Start:
         known = self.place.start / "start.json"
         if self.collator.is_packed:
             self._refuse_packing(policy)
-        needs_ref = bool(self.run.settings.objective.kl_coef) and self.run.settings.ref_model is None
+        needs_ref = self.run.settings.objective.needs_reference and self.run.settings.ref_model is None
         is_computed = self.mode in ("decoupled", "recompute")
         has_all = known.exists() and all(
             self._load(name) for name, is_read in (("old", is_computed), ("ref", needs_ref)) if is_read

@@ -18,21 +18,23 @@ from transformers import Trainer, TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from curate.parts import sync_folder
+from curate.training.adversary import Adversary
 from curate.training.aggregate import share_of_n
 from curate.training.collate import Batch, Collator, on_device
 from curate.training.losses import policy_loss, token_means
 from curate.training.measure import merged, put, statistics, sum_over_ranks
 from curate.training.objective import Objective
 from curate.training.order import Batches, Order
+from curate.training.pairs import PairCollator, Pairs, pair_loss
 from curate.training.policy import Policy
-from curate.training.progress import Log, Progress
+from curate.training.progress import Log, Progress, renamed
 from curate.training.settings import Settings
 
 WEIGHTS = "weights.safetensors"
 
 
 class OfflineTrainer(Trainer):
-    """Minimise ``policy_loss`` over stored rows.
+    """Minimise ``policy_loss`` over stored rows, or ``pair_loss`` over ``pairs`` of them.
 
     Every micro-batch's loss is W * local sum / N with N counted over the whole accumulation window on all ranks, so
     gradients are the same however a step is cut. ``old`` and the like are in the collator. Checkpoints go to
@@ -42,15 +44,25 @@ class OfflineTrainer(Trainer):
     loss_is_scaled_for_ga = True
 
     def __init__(
-        self, policy: Policy, arguments: Any, settings: Settings, collator: Collator, order: Order, work: Path
+        self,
+        policy: Policy,
+        arguments: Any,
+        settings: Settings,
+        collator: Collator,
+        order: Order,
+        work: Path,
+        pairs: Pairs | None = None,
+        adversary: Adversary | None = None,
     ) -> None:
-        self._places: Any = range(len(collator.rows))
-        super().__init__(model=policy, args=arguments, data_collator=collator, train_dataset=self._places)
+        self._places: Any = range(len(order.lengths))
+        collate = collator if pairs is None else PairCollator(collator, pairs)
+        super().__init__(model=policy, args=arguments, data_collator=collate, train_dataset=self._places)
         self.policy = policy
         self.settings = settings
         self.objective: Objective = settings.objective
         self.collator = collator
         self.order = order
+        self.adversary = adversary
         self.work = work
         self.batches = Batches(order, self.args.process_index)
         self.progress = Progress(np.full(len(collator.rows.tokens), np.nan, np.float32))
@@ -73,17 +85,21 @@ class OfflineTrainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return the loader of this rank's micro-batches; accelerate must not deal them a second time."""
-        return DataLoader(self._places, batch_sampler=self.batches, collate_fn=self.collator)
+        return DataLoader(self._places, batch_sampler=self.batches, collate_fn=self.data_collator)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Batch], num_batches: int, device: Any
     ) -> tuple[list[Batch], Any]:
         """Return the micro-batches of one step and N, counted after every mask over all of them on all ranks."""
         batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
+        if self.adversary and batches:
+            self.adversary.weigh(batches, self.args.device)
         shares = torch.tensor(sum(map(self._share, batches)), dtype=torch.float64)
         return batches, float(sum_over_ranks(shares, self.args.device))
 
     def _share(self, batch: Batch) -> float:
+        if self.objective.is_pairwise:
+            return float(batch["is_pair"].sum())
         return share_of_n(
             self.objective,
             batch["mask"],
@@ -100,24 +116,28 @@ class OfflineTrainer(Trainer):
         """Return this micro-batch's share of the step's loss; ``num_items_in_batch`` is N."""
         batch = on_device(inputs, self.args.device)
         new_BT, entropy_BT = model(batch, with_entropy=True)
-        loss, sums = policy_loss(
-            self.objective,
-            new_BT,
-            batch["advantages"],
-            batch["mask"],
-            denominator=num_items_in_batch,
-            world_size=self.args.world_size,
-            old_BT=batch.get("old"),
-            behaviour_BT=batch.get("behaviour"),
-            ref_BT=batch.get("ref"),
-            weights_B=batch["weights"],
-            entropy_BT=entropy_BT,
-        )
+        loss, sums = self._loss_of(batch, new_BT, entropy_BT, num_items_in_batch)
         for name, value in sums.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._loss += float(loss.detach()) / self.args.world_size
+        if self.adversary and "dro" in batch:
+            self.adversary.learn_from(batch, new_BT.detach())
         self._remember(batch, new_BT.detach())
         return (loss, new_BT) if return_outputs else loss
+
+    def _loss_of(
+        self, batch: Batch, new_BT: torch.Tensor, entropy_BT: torch.Tensor | None, denominator: float
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        """Return the loss of rows or of pairs, and its sums."""
+        known: dict[str, Any] = {"denominator": denominator, "world_size": self.args.world_size}
+        known |= {"entropy_BT": entropy_BT, "old_BT": batch.get("old"), "ref_BT": batch.get("ref")}
+        mask_BT = batch["mask"]
+        if self.objective.is_pairwise:
+            of_pairs = (batch["target"], batch["smoothing"], batch["is_pair"])
+            return pair_loss(self.objective, new_BT, mask_BT, *of_pairs, weights_P=batch.get("dro"), **known)
+        known |= {"behaviour_BT": batch.get("behaviour"), "kl_scale_B": batch.get("kl_scale")}
+        weights_B = batch["weights"] * batch.get("dro", 1.0)
+        return policy_loss(self.objective, new_BT, batch["advantages"], mask_BT, weights_B=weights_B, **known)
 
     def prediction_step(
         self, model: Any, inputs: Batch, prediction_loss_only: bool, ignore_keys: list[str] | None = None
@@ -165,10 +185,13 @@ class OfflineTrainer(Trainer):
             "grad_norm": self._grad_norm,
             "is_skipped": self._is_skipped,
             "learning_rate": self._get_learning_rate(),
-            **_renamed(token_means(sums)),
+            **renamed(token_means(sums)),
             "all_tokens": self.progress.tokens,
             "seconds": round(seconds, 4),
         }
+        if self.adversary:
+            self.adversary.step(self.args.device, is_skipped=self._is_skipped)
+            self.last_line |= self.adversary.figures
         if self.step_log:
             self.step_log.write(self.last_line)
         if self.state.global_step % self.order.steps_per_epoch == 0:
@@ -182,7 +205,7 @@ class OfflineTrainer(Trainer):
         line = {
             "step": self.state.global_step,
             "epochs": math.ceil(self.state.global_step / self.order.steps_per_epoch),
-            **_renamed(token_means(self.progress.epoch_sums)),
+            **renamed(token_means(self.progress.epoch_sums)),
         }
         if self.collator.old is not None:
             new = merged(self.progress.new, self.args.device)
@@ -218,6 +241,8 @@ class OfflineTrainer(Trainer):
         if self.args.should_save:
             unfinished = Path(str(self.args.output_dir)) / name
             self.progress.save(unfinished)
+            if self.adversary:
+                self.adversary.save(unfinished)
             for file in unfinished.iterdir():
                 _sync(file)
             finished = self.work / "checkpoints"
@@ -242,6 +267,8 @@ class OfflineTrainer(Trainer):
             for name, parameter in self._trained():
                 parameter.copy_(stored[name])
         self.progress = Progress.load(Path(resume_from_checkpoint))
+        if self.adversary:
+            self.adversary.load(Path(resume_from_checkpoint))
 
     def _trained(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
         return ((name, p) for name, p in self.policy.named_parameters() if p.requires_grad)
@@ -273,16 +300,6 @@ class _Bar(ProgressCallback):
 
     def on_log(self, *_: Any, **__: Any) -> None:
         pass
-
-
-NAMES = {"clipped": "clip_fraction", "k3": "drift", "policy": "policy_loss"}
-
-
-COUNTS = ("tokens", "sequences")
-
-
-def _renamed(means: dict[str, float]) -> dict[str, float]:
-    return {NAMES.get(name, name): int(value) if name in COUNTS else value for name, value in means.items()}
 
 
 def _sync(path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from curate.verbs.options import DatasetDir, RecipeVariant
+from curate.verbs.options import DatasetDir, PairsVariant, RecipeVariant
 
 if TYPE_CHECKING:
     from curate.dataset import Dataset, TableRef
@@ -29,7 +29,10 @@ OBJECTIVE = (
     "importance",
     "importance_cap",
     "mask_delta",
+    "log_clip",
+    "from_first_difference",
 )
+PAIRWISE = ("dpo", "rebel", "prdp")
 
 
 def train(
@@ -39,9 +42,12 @@ def train(
     ],
     out: Annotated[Path, typer.Option(metavar="PATH", help="Folder of the checkpoint to write.")],
     recipe: RecipeVariant = None,
+    pairs: PairsVariant = None,
     objective: Annotated[
-        Literal["grpo", "gspo", "cispo", "topr", "asymre", "dro", "sft"],
-        typer.Option(help="Policy loss; sft is supervised training, which reads no stored log-probs."),
+        Literal["grpo", "gspo", "cispo", "topr", "asymre", "dro", "sft", "dpo", "rebel", "prdp"],
+        typer.Option(
+            help="Loss; sft is supervised training, which reads no stored log-probs; dpo, rebel and prdp train on pairs."
+        ),
     ] = "grpo",
     behaviour: Annotated[
         Literal["bypass", "decoupled", "recompute"],
@@ -57,10 +63,14 @@ def train(
         int | None, typer.Option(min=1, help="Stop after the step that reaches so many trained tokens.")
     ] = None,
     learning_rate: Annotated[float, typer.Option(min=0, help="Learning rate, constant after the warmup.")] = 1e-6,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows of one optimiser step, all processes together.")] = 64,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Rows, or pairs, of one optimiser step, all processes together.")
+    ] = 64,
     micro_batch_size: Annotated[
         int | None,
-        typer.Option(min=1, help="Rows of one forward pass; by default as many as fit 2,048 tokens, on a GPU 16,384."),
+        typer.Option(
+            min=1, help="Rows, or pairs, of one forward pass; by default as many as fit 2,048 tokens, on a GPU 16,384."
+        ),
     ] = None,
     warmup: Annotated[float, typer.Option(min=0, help="Steps of linear warmup; below 1 the share of all steps.")] = 0.0,
     max_grad_norm: Annotated[float, typer.Option(min=0, help="Gradients are cut to this norm; 0 does not cut.")] = 1.0,
@@ -84,7 +94,10 @@ def train(
     kl_coef: Annotated[float, typer.Option(min=0, help="Strength of the KL to the reference.")] = 0.0,
     kl: Annotated[Literal["k1", "k2", "k3"], typer.Option(help="Estimator of that KL.")] = "k3",
     ref_model: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Reference of the KL; by default the model as it starts.")
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Reference of the KL, of dpo and of prdp; by default the model as it starts."
+        ),
     ] = None,
     aggregation: Annotated[
         Literal["token_mean", "sequence_mean", "constant"],
@@ -94,7 +107,7 @@ def train(
     self_normalised: Annotated[
         bool, typer.Option("--self-normalised", help="Divide by the sum of the sample weights, not their number.")
     ] = False,
-    beta: Annotated[float | None, typer.Option(help="dro's pull towards old.")] = None,
+    beta: Annotated[float | None, typer.Option(help="dro's pull towards old, dpo's to the reference.")] = None,
     delta: Annotated[float | None, typer.Option(help="How far asymre's baseline lies below the group's mean.")] = None,
     sequence_weights: Annotated[
         Literal["none", "truncated", "masked"], typer.Option(help="Importance weights of whole sequences, for asymre.")
@@ -105,6 +118,23 @@ def train(
     importance_cap: Annotated[float, typer.Option(help="Cap of an importance weight.")] = 2.0,
     mask_delta: Annotated[
         float | None, typer.Option(help="Leave out rows with A < 0 that are so many nats a token less likely by now.")
+    ] = None,
+    log_clip: Annotated[
+        float | None, typer.Option(help="prdp's clip: nats that a token's log ratio may be away from old.")
+    ] = None,
+    from_first_difference: Annotated[
+        bool,
+        typer.Option("--from-first-difference", help="Leave out the tokens that both sides of a pair begin with."),
+    ] = False,
+    dro_tau: Annotated[
+        float | None,
+        typer.Option(
+            help="Train an adversary of RP-DRO that weighs a step's items to make the loss large; the lower, the freer it is."
+            " With sft and the losses of pairs."
+        ),
+    ] = None,
+    dro_learning_rate: Annotated[
+        float | None, typer.Option(help="Learning rate of that adversary; by default --learning-rate.")
     ] = None,
     mask_truncated: Annotated[
         bool, typer.Option("--mask-truncated", help="Leave out rows that hit the length limit.")
@@ -140,8 +170,10 @@ def train(
 
     data = Dataset(dataset)
     path = find_checkpoint(model)
-    samples, advantages = refs = (data.choose("samples"), data.choose("advantages", recipe))
-    refuse_unfinished(data, samples, advantages)
+    made = settings(**given)
+    lessons = _choose_pairs(data, pairs) if objective in PAIRWISE else data.choose("advantages", recipe)
+    samples, _ = refs = (data.choose("samples"), lessons)
+    refuse_unfinished(data, samples, lessons)
     options = {name: value for name, value in given.items() if value != DEFAULTS.get(name)}
     again = command(
         "train", DATASET, **{name: v for name, v in options.items() if name not in ("dataset", "overwrite")}
@@ -149,10 +181,9 @@ def train(
     from curate.training.run import Run
     from curate.training.run import train as train_run
 
-    made = settings(**given)
     record = _record(data, refs, path, out, made, again)
     mixed = _mixed_groups(data, samples, made)
-    train_run(Run(data, samples, advantages, path, out, made, record, mixed), say, overwrite=overwrite)
+    train_run(Run(data, samples, lessons, path, out, made, record, mixed), say, overwrite=overwrite)
 
 
 def settings(**given: Any) -> Settings:
@@ -162,6 +193,7 @@ def settings(**given: Any) -> Settings:
     from curate.training.settings import Settings
     from curate.verbs.lookup import find_checkpoint
 
+    refuse_other_table(given["objective"], given["recipe"], given["pairs"])
     reference = given["ref_model"]
     shared = Settings.__dataclass_fields__.keys() & given.keys() - {"objective", "max_drift", "ref_model"}
     return Settings(
@@ -171,6 +203,18 @@ def settings(**given: Any) -> Settings:
         extra=dict(split_setting(setting) for setting in given["set_"] or []),
         **{name: given[name] for name in shared},
     )
+
+
+def refuse_other_table(objective: str, recipe: str | None, pairs: str | None) -> None:
+    """Raise ConfigError where a variant is named of a table that the objective does not read."""
+    from curate.errors import ConfigError
+
+    if recipe and pairs:
+        raise ConfigError("--recipe names advantages and --pairs pairs: a run trains on one of them, so leave one out")
+    if pairs and objective not in PAIRWISE:
+        raise ConfigError(f"--objective {objective} trains on advantages: leave --pairs out, or give --objective dpo")
+    if recipe and objective in PAIRWISE:
+        raise ConfigError(f"--objective {objective} trains on pairs: give --pairs instead of --recipe")
 
 
 def _record(data: Dataset, refs: tuple[TableRef, ...], model: Path, out: Path, made: Settings, again: str) -> Any:
@@ -192,18 +236,27 @@ def _record(data: Dataset, refs: tuple[TableRef, ...], model: Path, out: Path, m
     return JobRecord("train", str(out), parameters, [str(ref) for ref in refs], ["prompts"], again, versions())
 
 
-def refuse_unfinished(data: Dataset, samples: TableRef, advantages: TableRef) -> None:
-    """Raise ConfigError where the advantages are stale or lack parts of the samples."""
+def _choose_pairs(data: Dataset, pairs: str | None) -> TableRef:
+    from curate.errors import ConfigError
+
+    names = data.variants("pairs")
+    if pairs is None and len(names) > 1:
+        raise ConfigError(f"{data.root} has several pairs ({', '.join(names)}): choose one with --pairs NAME")
+    return data.choose("pairs", pairs)
+
+
+def refuse_unfinished(data: Dataset, samples: TableRef, lessons: TableRef) -> None:
+    """Raise ConfigError where the advantages, or pairs, are stale or lack parts of the samples."""
     from curate.errors import ConfigError
     from curate.jobrecord import read_record
     from curate.stage import refuse_stale
 
-    refuse_stale(data, [samples, advantages])
-    missing = set(data.parts(samples)) - set(data.parts(advantages))
+    refuse_stale(data, [samples, lessons])
+    missing = set(data.parts(samples)) - set(data.parts(lessons))
     if missing:
-        record = read_record(data, advantages)
-        again = record.command_for(data) if record else data.maker("advantages")
-        raise ConfigError(f"{data.root}/{advantages} lacks {len(missing)} part(s): run `{again}`, then train again")
+        record = read_record(data, lessons)
+        again = record.command_for(data) if record else data.maker(lessons.table)
+        raise ConfigError(f"{data.root}/{lessons} lacks {len(missing)} part(s): run `{again}`, then train again")
 
 
 def _mixed_groups(data: Dataset, samples: TableRef, made: Settings) -> int:

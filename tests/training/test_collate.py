@@ -59,6 +59,12 @@ def test_no_row_gives_one_that_is_masked_whole() -> None:
     assert batch["row"].tolist() == [-1]
 
 
+def test_kl_scales_are_there_where_rows_have_any() -> None:
+    assert "kl_scale" not in Collator(rows())([0])
+    scaled = replace(rows(), kl_scale=np.array([1, 0.5, 2], np.float32))
+    assert Collator(scaled)([2, 1])["kl_scale"].tolist() == [2, 0.5]
+
+
 def test_token_advantages_take_the_place_of_the_row_s() -> None:
     given = replace(rows(), token_advantages=np.array([1, 2, 3, 4, 5, 6], np.float32))
     assert Collator(given)([0, 1])["advantages"][:, :1].tolist() == [[1], [4]]

@@ -188,6 +188,31 @@ def test_kl_is_added_with_its_coefficient() -> None:
         run(Objective(kl_coef=0.1), ref_BT=None)
 
 
+def test_the_scale_of_a_sample_multiplies_its_kl_alone() -> None:
+    plain, _ = run(Objective())
+    held, _ = run(Objective(kl_coef=0.1), kl_scale_B=torch.tensor([0.0, 1.0, 3.0]))
+    d, ratio = NEW - REF, (NEW - OLD).exp()
+    kl = (ratio * ((-d).exp() + d - 1) * MASK).sum(-1) / 9
+    assert held == pytest.approx(plain + 0.1 * float(kl[1] + 3 * kl[2]), rel=1e-5)
+    assert run(Objective(), kl_scale_B=torch.tensor([0.0, 1.0, 3.0]))[0] == plain
+    unscaled = sums(Objective(kl_coef=0.1))["kl"]
+    assert sums(Objective(kl_coef=0.1), kl_scale_B=torch.tensor([0.0, 1.0, 3.0]))["kl"] == unscaled
+
+
+def test_supervised_training_multiplies_the_loss_by_the_weight() -> None:
+    ones = torch.ones(3, 4)
+    assert (-(NEW * MASK).sum(-1)).tolist() == pytest.approx([4.0, 2.5, 2.9])
+    explained, _ = run(Objective(name="sft"), advantages=ones, weights_B=torch.tensor([0.04, 1.0, 1.0]))
+    assert explained == pytest.approx((0.04 * 4.0 + 2.5 + 2.9) / 9, rel=1e-5)  # ExPO's .04 (2507.02834)
+    weights = torch.tensor([0.0, 1.0, 0.5]).div(0.5).exp()  # RWR's exp(r / T) of T = .5: 1, 7.389, 2.718
+    loss, gradient = run(Objective(name="sft"), advantages=ones, weights_B=weights)
+    assert loss == pytest.approx((4.0 + 7.389056 * 2.5 + 2.718282 * 2.9) / 9, rel=1e-5)
+    torch.testing.assert_close(gradient, -weights.unsqueeze(-1) * MASK / 9)
+    shared, _ = run(Objective(name="sft", self_normalised=True), advantages=ones, weights_B=weights)
+    counted = float((weights * MASK.sum(-1)).sum())
+    assert shared == pytest.approx((4.0 + 7.389056 * 2.5 + 2.718282 * 2.9) / counted, rel=1e-5)
+
+
 def test_decoupled_mode_multiplies_by_the_truncated_weight() -> None:
     behaviour = OLD - torch.tensor([0.5, 1.0, 0.0, -1.0])  # weights 1.649, 2.718, 1, .368
     loss, _ = run(Objective(), behaviour_BT=behaviour)
@@ -264,7 +289,7 @@ def test_an_objective_with_a_ratio_needs_old() -> None:
         ({"max_length": 10}, "max_length is read by aggregation constant only"),
         ({"name": "dro"}, "objective dro needs beta: above 0"),
         ({"name": "dro", "beta": 0.0}, "beta is 0.0"),
-        ({"beta": 0.1}, "beta is read by objective dro only"),
+        ({"beta": 0.1}, "beta is read by objective dro or dpo only"),
         ({"name": "asymre"}, "objective asymre needs delta"),
         ({"name": "asymre", "delta": 0.0}, "its guarantee needs V under the group's mean"),
         ({"name": "sft", "clip_low": 0.1}, "objective sft has no clip"),

@@ -83,6 +83,13 @@ def test_rows_lie_one_after_another(tmp_path: Path) -> None:
 def test_no_token_advantages_take_no_memory(tmp_path: Path) -> None:
     rows, _ = read(tmp_path, ({}, {}))
     assert rows.token_advantages is None
+    assert rows.kl_scale is None
+
+
+def test_a_scale_of_the_kl_is_1_where_a_row_has_none(tmp_path: Path) -> None:
+    rows, _ = read(tmp_path, ({}, {"kl_scale": 0.25}), ({}, {}))
+    assert rows.kl_scale is not None
+    assert rows.kl_scale.tolist() == [0.25, 1.0]
 
 
 def test_text_gets_the_tokenizer_s_ids_and_the_end_unless_truncated(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from curate.training.order import Order
 from curate.training.rows import Rows
 from curate.training.settings import Settings, training_arguments
 from curate.training.trainer import OfflineTrainer
-from train_case import GRPO, rewrite, write_groups, write_policy
+from train_case import GRPO, rewrite, write_groups, write_pairs, write_policy
 
 SCRIPT = Path(__file__).parent / "gradients.py"
 LAYOUTS = {
@@ -31,7 +31,7 @@ LAYOUTS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A policy and 19 rows of different lengths and weights: two steps of 8, and one of 3."""
+    """A policy and 19 rows of different lengths and weights: two steps of 8, and one of 3; and 10 pairs: one of 8, of 2."""
     folder = tmp_path_factory.mktemp("trainer")
     data = write_groups(folder / "data", write_policy(folder / "policy"), n_groups=5)
     kept = {"reward": None, "advantage": None, "weight": None, "drop_reason": "gated"}
@@ -42,6 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return row | (kept if is_dropped else {"weight": weights[row["sample_index"]]})
 
     rewrite(data, GRPO, change)
+    write_pairs(data)
     return folder
 
 
@@ -60,7 +61,7 @@ def run(
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
-    assert done.stderr.count("rows train") == 1
+    assert done.stderr.count("trained tokens a pass") == 1
     lines = (out / "train_log.jsonl").read_text().splitlines()
     return torch.load(kept), [json.loads(line) for line in lines]
 
@@ -108,8 +109,9 @@ def test_a_batch_by_itself_is_divided_by_the_tokens_that_are_not_rejected(tmp_pa
     [
         (),
         ("--aggregation", "sequence_mean", "--behaviour", "decoupled", "--importance", "masked", "--kl-coef", "0.1"),
+        ("--objective", "dpo", "--beta", "0.5", "--dro-tau", "0.1"),
     ],
-    ids=["token_mean", "sequence_mean"],
+    ids=["token_mean", "sequence_mean", "pairs"],
 )
 def test_gradients_do_not_depend_on_how_a_step_is_cut(folder: Path, options: tuple[str, ...]) -> None:
     results = {
