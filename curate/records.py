@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,12 +41,15 @@ class Judgment:
     """What a step judge says of one completion.
 
     ``first_error_step`` is 1-based and null where no wrong step was found; ``error`` says why there is no judgment
-    at all, and then everything else is null.
+    at all, and then everything but ``reply`` is null. ``votes`` are the wrong steps of every judgment that could be
+    read where several were asked, null for none found; ``scores`` further scores by name, null where none was given.
     """
 
     first_error_step: int | None = None
     reply: str | None = None
     error: str | None = None
+    votes: tuple[int | None, ...] | None = None
+    scores: Mapping[str, float | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,8 @@ COMMENT ON COLUMN feedback.cluster IS 'strategy cluster of the sample inside its
 COMMENT ON COLUMN feedback.diversity IS 'share of the group outside the sample''s cluster, in [0, 1); null = not clustered';
 COMMENT ON COLUMN feedback.judge_scores IS 'further scores by name, finite, scale as the judge''s prompt states; null = none asked';
 COMMENT ON COLUMN feedback.votes IS 'first wrong step of every judgment when several were asked, 1..S, shape (votes,), null element = none found; null = one judgment';
-COMMENT ON COLUMN feedback.reply IS 'raw reply of the judge; null = a rule judged, or nothing came back';
-COMMENT ON COLUMN feedback.prompt_hash IS 'hash of the judge prompt''s text; null = a rule judged';
+COMMENT ON COLUMN feedback.reply IS 'raw reply of the judge, a JSON list where there were several, on every sample they were about; null = a rule judged, or nothing came back';
+COMMENT ON COLUMN feedback.prompt_hash IS 'hash of the judge prompt''s text; null = a rule judged, or nothing was asked';
 COMMENT ON COLUMN feedback.step_offsets IS 'character offset in completion where each step starts, shape (S,); null = not split';
 COMMENT ON COLUMN feedback.error IS 'why there is no judgment (out_of_scope = its group was not asked about); null = judged';
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from curate.evaluating.passk import chunked_pass_at_k, pass_at_k
+from curate.evaluating.strategies import effective_number
 from curate.evaluating.votes import maj_at_k
 
 PROMPT, GROUP = "prompt_id", "group_id"
@@ -107,17 +108,15 @@ def per_prompt(samples: pl.DataFrame, is_clustered: bool) -> pl.DataFrame:
 
 
 def _strategies(samples: pl.DataFrame, is_clustered: bool) -> pl.DataFrame:
-    """Return the effective number of strategies of every prompt with a correct sample: exp(-sum p ln p).
+    """Return the effective number of strategies of every prompt with a correct sample.
 
-    p are the shares of the clusters among the correct samples of a group; cluster numbers of two groups cannot be
-    matched, so a prompt of several groups takes the mean over them. Without clusters, p are the shares of the distinct
-    solution texts among all the prompt's correct samples. 1 where all are alike, n where n strategies are equally
-    frequent. Source: Hill number of order 1, doi 10.2307/1934352.
+    Clusters are counted among the correct samples of a group; cluster numbers of two groups cannot be matched, so a
+    prompt of several groups takes the mean over them. Without clusters, the distinct solution texts among all the
+    prompt's correct samples are counted.
     """
     kind, within = ("cluster", [PROMPT, GROUP]) if is_clustered else ("solution", [PROMPT])
     sizes = samples.filter(_CORRECT & pl.col(kind).is_not_null()).group_by(*within, kind, maintain_order=True).len()
-    p = pl.col("len") / pl.col("len").sum()
-    each = sizes.group_by(within, maintain_order=True).agg(strategies=(-(p * p.log()).sum()).exp())
+    each = sizes.group_by(within, maintain_order=True).agg(strategies=effective_number(pl.col("len")))
     return each.group_by(PROMPT, maintain_order=True).agg(pl.col("strategies").mean())
 
 

@@ -30,20 +30,69 @@ def prompts(
     check_source(source, n, {"split": split, "numbers": numbers, "highest": highest}, columns)
 
 
-def sample(local: Path | None, reference: bool, temperature: float, top_p: float, **_: Any) -> None:
+def sample(
+    local: Path | None,
+    server: list[str] | None,
+    model: str | None,
+    tokenizer: Path | None,
+    api: str,
+    reference: bool,
+    temperature: float,
+    top_p: float,
+    group_size: int,
+    until: str | None,
+    target_correct: int | None,
+    max_samples: int | None,
+    verifier: str | None,
+    **_: Any,
+) -> None:
     from math import isfinite
 
     from curate.errors import ConfigError
-    from curate.verbs.lookup import find_checkpoint
+    from curate.sampling.stopping import stopping_rule
+    from curate.verbs.lookup import find_checkpoint, find_verifier
 
-    if (local is None) == (not reference):
-        raise ConfigError("give either local (--local PATH: a checkpoint to sample from) or reference (--reference)")
+    if (local is not None) + bool(server) + reference != 1:
+        raise ConfigError(
+            "give one of server (--server URL --model M: a served model), local (--local PATH: a checkpoint to sample "
+            "from) and reference (--reference: known solutions)"
+        )
+    _served_model(server, model, tokenizer, api)
     if local is not None:
         find_checkpoint(local)
     if not (isfinite(temperature) and temperature >= 0):
         raise ConfigError(f"temperature is {temperature}: give a number from 0; 1 samples from the model as it is")
     if not 0 < top_p <= 1:
         raise ConfigError(f"top_p is {top_p:g}: give a share above 0, at most 1; 1 samples from every token")
+    if reference and (until, target_correct) != (None, None):
+        raise ConfigError(
+            "known solutions are taken as they are: a stopping rule goes with server or local, not with reference"
+        )
+    stopping_rule(group_size, until, target_correct, max_samples, verifier, temperature)
+    if verifier is not None:
+        find_verifier(verifier)
+
+
+def _served_model(server: list[str] | None, model: str | None, tokenizer: Path | None, api: str) -> None:
+    from curate.errors import ConfigError
+    from curate.serving.urls import server_urls
+    from curate.verbs.lookup import find_checkpoint
+
+    if not server:
+        if model is not None or tokenizer is not None:
+            raise ConfigError("model and tokenizer are those of a served model: give --server URL too")
+        return
+    server_urls(server)
+    if not model:
+        raise ConfigError("--server URL needs --model M: the name of the model on its server")
+    if (tokenizer is None) != (api == "openai"):
+        raise ConfigError(
+            f"api {api} takes token ids: give --tokenizer PATH, the folder of the tokenizer that the server uses"
+            if tokenizer is None
+            else "api openai takes text and gives text: leave --tokenizer away, or sample by vllm or sglang"
+        )
+    if tokenizer is not None:
+        find_checkpoint(tokenizer)
 
 
 def verify(verifier: str, as_: str | None, **_: Any) -> None:
@@ -54,37 +103,95 @@ def verify(verifier: str, as_: str | None, **_: Any) -> None:
     variant_name(as_ or verifier)
 
 
-def logprob(model: Path | None, from_sampler: bool, as_: str | None, **_: Any) -> None:
+def logprob(
+    model: str | None,
+    from_sampler: bool,
+    server: list[str] | None,
+    tokenizer: Path | None,
+    as_: str | None,
+    **_: Any,
+) -> None:
     from curate.dataset import variant_name
     from curate.errors import ConfigError
+    from curate.serving.urls import server_urls
     from curate.verbs.lookup import find_checkpoint
 
     if (model is None) == (not from_sampler):
-        raise ConfigError("give either model or from_sampler")
-    if model is not None:
-        find_checkpoint(model)
+        wanted = " (with server: the name it serves the model by)" if server else " (--model PATH or --from-sampler)"
+        raise ConfigError(f"give either model or from_sampler{wanted}")
+    if server and from_sampler:
+        raise ConfigError("from_sampler reads stored log-probs: it takes no server")
+    if tokenizer is not None:
+        find_checkpoint(tokenizer)
+    if server:
+        server_urls(server)
+    elif tokenizer is not None:
+        raise ConfigError("tokenizer is that of a served model: give --server URL, or leave --tokenizer away")
+    elif model is not None:
+        find_checkpoint(Path(model))
     if as_ is not None:
         variant_name(as_)
 
 
-def judge(rule: str, scope: Any, as_: str | None, **_: Any) -> None:
-    from curate.dataset import variant_name
-    from curate.verbs.judge import choose_scope
+def judge(
+    rule: str | None,
+    server: list[str] | None,
+    model: str | None,
+    task: str,
+    split: str,
+    score: list[str] | None,
+    scope: Any,
+    calibrate: Path | None,
+    reparse: bool,
+    as_: str | None,
+    **given: Any,
+) -> None:
+    from dataclasses import fields
+
+    from curate.errors import ConfigError
+    from curate.verbs.calibrate import refuse_calibration
+    from curate.verbs.judge import choose_scope, variant
+    from curate.verbs.judge_served import Judging
     from curate.verbs.lookup import find_clusters, find_rule
 
-    choose_scope(rule, scope)
-    if find_clusters(rule) is None:
+    if reparse:
+        if rule is not None or server or calibrate is not None:
+            raise ConfigError("--reparse reads replies that are kept: it goes without --rule, --server and --calibrate")
+        return
+    if (rule is None) == (not server):
+        raise ConfigError("give either rule (--rule NAME) or server (--server URL --model M): who judges")
+    if rule is None and not model:
+        raise ConfigError("--server URL needs --model M: the name of the judge on its server")
+    if rule is not None and (model or score or task != "steps"):
+        raise ConfigError(f"model, score and task are for a served judge: leave them away with rule {rule}")
+    choose_scope(rule, scope, task)
+    if rule is None:
+        from curate.verbs.connect import Connection
+
+        how = {each.name: given[each.name] for each in fields(Connection) if each.name in given}
+        Connection(tuple(server or ()), **how).client()
+        Judging(model or "", split=split, scores=tuple(score or ())).check()
+    elif find_clusters(rule) is None:
         find_rule(rule)
-    variant_name(as_ or rule)
+    if calibrate is not None:
+        refuse_calibration(calibrate, rule, task)
+    variant(rule, model, task, as_)
 
 
-def reweight(recipe: str, set_: list[str] | None, as_: str | None, **_: Any) -> None:
-    from curate.dataset import variant_name
-    from curate.job import split_setting
-    from curate.reweighting import build
+def reweight(
+    recipe: str | None,
+    gate: list[str] | None,
+    shape: list[str] | None,
+    estimator: str | None,
+    weighting: str | None,
+    set_: list[str] | None,
+    as_: str | None,
+    **_: Any,
+) -> None:
+    from curate.verbs.reweight import make_recipe, name_of
 
-    build(recipe, dict(split_setting(setting) for setting in set_ or []))
-    variant_name(as_ or recipe)
+    make_recipe(recipe, gate, shape, estimator, weighting, set_)
+    name_of(recipe, as_)
 
 
 def train(model: Path, ref_model: Path | None, **given: Any) -> None:

@@ -1,4 +1,4 @@
-"""``curate compare``: every variant of advantages side by side."""
+"""``curate compare``: every variant of advantages side by side, and how far judges agree on strategies."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ if TYPE_CHECKING:
 
 
 def compare(dataset: DatasetDir, json: Json = False) -> None:
-    """Show what every recipe made of the same samples, side by side."""
+    """Show what every recipe made of the same samples, side by side, and how far judges agree on strategies."""
     from curate.console import print_json, print_table, say
     from curate.dataset import Dataset
     from curate.reweighting import summarize
+    from curate.verbs.compare_strategies import compare_strategies, print_strategies
 
     data = Dataset(dataset)
-    variants = statistics(data)
+    compared = compare_strategies(data)
+    variants = {} if compared and not data.variants("advantages") else statistics(data)
     for state in data.status():
         if state["table"].startswith("advantages/") and (state["stale"] or state["pending"] or state["waiting"]):
             say(
                 f"{state['table']} is not current: {state['stale']} part(s) stale, {state['pending'] + state['waiting']} missing"
             )
     if json:
-        print_json({name: summarize(each) for name, each in variants.items()})
+        strategies = {each.title: each.as_json() for each in compared}
+        print_json({name: summarize(each) for name, each in variants.items()} | strategies)
         return
     rows = [[name, *_row(each)] for name, each in variants.items()]
     heads = (
@@ -38,9 +41,11 @@ def compare(dataset: DatasetDir, json: Json = False) -> None:
         "A rarest",
         "max |A|",
     )
-    print_table(
-        heads, rows, title=f"{dataset}: A likeliest / rarest is the mean over correct samples, by quarter of rank"
-    )
+    if rows:
+        print_table(
+            heads, rows, title=f"{dataset}: A likeliest / rarest is the mean over correct samples, by quarter of rank"
+        )
+    print_strategies(compared)
 
 
 def statistics(data: Dataset) -> dict[str, dict[str, Any]]:

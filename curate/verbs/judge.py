@@ -1,208 +1,215 @@
-"""``curate judge``: samples, verdicts and reference solutions -> feedback."""
+"""``curate judge``: samples, verdicts and reference solutions -> feedback, by a rule or by a served model."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from curate.verbs.options import As, DatasetDir, Overwrite, VerifierVariant
+from curate.verbs.options import As, DatasetDir, Json, MaxFailedShare, Overwrite, VerifierVariant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from curate.dataset import Dataset
+    from curate.verbs.connect import Connection
+    from curate.verbs.judge_rows import Scope
+    from curate.verbs.judge_served import Judging
 
-    import pyarrow as pa
-
-    from curate.dataset import Dataset, TableRef
-    from curate.records import Judgment, Step
-    from curate.stage import Made
-
-    Row = dict[str, Any]
-    RuleAndSplit = tuple[Callable[[str, str | None, list[Step]], Judgment], Callable[[str], list[Step]]]
-    Clusters = Callable[[Sequence[str], str], list[int | None]]
-
-
-class Known(NamedTuple):
-    """What is known of a prompt, beside its id."""
-
-    prompt: str | None
-    answer: str | None
-    reference: str | None
+MAX_REPLY_TOKENS = 1024
+STEPS, STRATEGIES = "steps", "strategies"
 
 
 def judge(
     dataset: DatasetDir,
     rule: Annotated[
-        str, typer.Option(metavar="NAME", help="arithmetic, reference-values or countdown; canonical: strategies.")
-    ],
+        str | None,
+        typer.Option(metavar="NAME", help="arithmetic, reference-values or countdown; canonical: strategies."),
+    ] = None,
+    server: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="Server of the judge; several share the work.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(metavar="M", help="Name of the judge on its server.")] = None,
+    task: Annotated[
+        Literal["steps", "strategies"],
+        typer.Option(help="Asked of a served judge: the first wrong step, or which correct samples are the same idea."),
+    ] = "steps",
+    votes: Annotated[int, typer.Option(min=1, max=64, help="Judgments of each completion; the majority counts.")] = 1,
+    split: Annotated[
+        str, typer.Option(metavar="NAME", help="Steps are: auto, numbered, paragraphs, lines, sentences or countdown.")
+    ] = "auto",
+    score: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A further score from 0 to 10, such as clarity or rigor.")
+    ] = None,
+    context: Annotated[
+        int | None, typer.Option(min=256, help="Tokens that the judge reads and writes; the server's own if not set.")
+    ] = None,
+    max_reply_tokens: Annotated[
+        int, typer.Option(min=16, help="Longest reply; a judge that thinks needs more.")
+    ] = MAX_REPLY_TOKENS,
     scope: Annotated[
         Literal["all_wrong", "all"] | None,
-        typer.Option(help="Groups to judge: all_wrong, but canonical reads all.", show_default=False),
+        typer.Option(help="Groups to judge: all_wrong, but for strategies all.", show_default=False),
     ] = None,
     verifier: VerifierVariant = None,
+    calibrate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Measure the judge on solutions with labelled steps instead.")
+    ] = None,
+    reparse: Annotated[
+        bool, typer.Option("--reparse", help="Read the kept replies of a variant again; nothing is asked.")
+    ] = False,
+    max_requests: Annotated[int, typer.Option(min=1, help="Requests in flight, at most.")] = 256,
+    max_tokens_in_flight: Annotated[int, typer.Option(min=1, help="Tokens in flight, at most.")] = 1_000_000,
+    timeout_s: Annotated[float, typer.Option(min=0, help="Longest wait for one reply.")] = 600,
+    patience_s: Annotated[float, typer.Option(min=0, help="Longest wait for a server that is away.")] = 600,
+    price_in: Annotated[float | None, typer.Option(min=0, help="Dollars per million tokens of prompts.")] = None,
+    price_out: Annotated[float | None, typer.Option(min=0, help="Dollars per million tokens of replies.")] = None,
+    api_key_env: Annotated[
+        str, typer.Option(metavar="NAME", help="Environment variable that holds the server's key.")
+    ] = "CURATE_API_KEY",
+    max_failed_share: MaxFailedShare = 0.01,
+    json: Json = False,
     as_: As = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Find the first wrong step of each wrong completion, or the strategies of the correct ones: -> feedback."""
-    from curate.console import command, say
-    from curate.dataset import Dataset, TableRef, variant_name
-    from curate.jobrecord import DATASET
-    from curate.stage import Stage, run_stage
-    from curate.verbs.lookup import find_clusters, find_rule
+    from curate.dataset import Dataset
+    from curate.verbs.checks import judge as check_arguments
 
-    clusters = find_clusters(rule)
-    scope = choose_scope(rule, scope)
-    rule_and_split = None if clusters else find_rule(rule)
-    data = Dataset(dataset)
-    samples, verdicts, prompts = data.choose("samples"), data.choose("verdicts", verifier), data.choose("prompts")
-    ref = TableRef("feedback", variant_name(as_ or rule))
-    known: dict[str, Known] = {}
-
-    def judge_group(group: list[Row]) -> list[Row]:
-        if clusters:
-            return strategies(group, known.get(group[0]["prompt_id"]), clusters)
-        assert rule_and_split is not None
-        is_asked = scope == "all" or _is_all_wrong(group)
-        return [_feedback(row, known.get(row["prompt_id"]), rule_and_split, is_asked) for row in group]
-
-    stage = Stage(
-        verb="judge",
-        ref=ref,
-        inputs=[samples, verdicts],
-        lookups=[prompts],
-        parameters={"rule": rule, "scope": scope},
-        command=command("judge", DATASET, rule=rule, scope=scope, verifier=verdicts.variant, as_=as_),
-        prepare=lambda: known.update(_known(data)),
-        make=lambda name, journal: _judge_part(journal, _groups(data, samples, verdicts, name), judge_group),
+    how: dict[str, Any] = {
+        "max_requests": max_requests,
+        "max_tokens_in_flight": max_tokens_in_flight,
+        "timeout_s": timeout_s,
+        "patience_s": patience_s,
+        "price_in": price_in,
+        "price_out": price_out,
+        "api_key_env": api_key_env,
+    }
+    check_arguments(
+        rule=rule,
+        server=server,
+        model=model,
+        task=task,
+        split=split,
+        score=score,
+        scope=scope,
+        calibrate=calibrate,
+        reparse=reparse,
+        as_=as_,
+        **how,
     )
-    summary = run_stage(data, stage, overwrite=overwrite)
-    say(summary)
+    data = Dataset(dataset)
+    if reparse:
+        _read_again(data, model, task, as_, max_failed_share)
+    elif rule is not None:
+        _by_rule(data, rule, scope, verifier, calibrate, json, as_, max_failed_share, overwrite)
+    else:
+        from curate.verbs.connect import Connection
+        from curate.verbs.judge_served import Judging
+
+        judging = Judging(model or "", votes, split, tuple(score or ()), context, max_reply_tokens)
+        connection = Connection(tuple(server or ()), **how)
+        _by_server(data, judging, connection, task, scope, verifier, calibrate, json, as_, max_failed_share, overwrite)
 
 
-def choose_scope(rule: str, scope: Literal["all_wrong", "all"] | None) -> Literal["all_wrong", "all"]:
-    """Return which groups a rule judges; raises ConfigError for strategies of groups without a success."""
+def choose_scope(rule: str | None, scope: Scope | None, task: str = STEPS) -> Scope:
+    """Return which groups are judged; raises ConfigError for strategies of groups without a success."""
     from curate.errors import ConfigError
     from curate.verbs.lookup import CLUSTERING
 
-    if rule != CLUSTERING:
+    if rule != CLUSTERING and task == STEPS:
         return scope or "all_wrong"
     if scope == "all_wrong":
-        raise ConfigError(
-            f"--rule {rule} reads correct completions, and an all-wrong group has none: leave --scope away"
-        )
+        asked = f"--rule {rule}" if rule else f"--task {task}"
+        raise ConfigError(f"{asked} reads correct completions, and an all-wrong group has none: leave --scope away")
     return "all"
 
 
-def _known(data: Dataset) -> dict[str, Known]:
-    frame = data.scan("prompts").select("prompt_id", "prompt", "answer", "reference").collect()
-    return {prompt_id: Known(*rest) for prompt_id, *rest in frame.iter_rows()}
+def variant(rule: str | None, model: str | None, task: str, as_: str | None) -> str:
+    """Return the name of the variant: as asked for, else the rule's or the model's; raises ConfigError."""
+    from curate.dataset import variant_name
+    from curate.verbs.judge_served import judge_name
+
+    ending = "" if task == STEPS else f"-{task}"
+    return variant_name(as_ or rule or judge_name(model or "") + ending)
 
 
-def _judge_part(journal: Path, groups: Iterator[list[Row]], judge_group: Callable[[list[Row]], list[Row]]) -> Made:
-    """Judge one part group by group; each finished group is in the journal before it counts."""
-    from collections import Counter
+def _read_again(data: Dataset, model: str | None, task: str, as_: str | None, max_failed_share: float) -> None:
+    from curate.console import say
+    from curate.summary import refuse_failures
+    from curate.verbs.judge_reparse import reparse
 
-    from curate.contracts import contract
-    from curate.stage import Made, journaled
-
-    def work(group: list[Row]) -> pa.Table:
-        rows = judge_group(group)
-        return contract("feedback").rows({key: [row[key] for row in rows] for key in rows[0]})
-
-    rows = journaled(journal, "feedback", groups, work)
-    not_judged = Counter(error for error in rows["error"].to_pylist() if error)
-    return Made(rows, dropped=dict(not_judged))
+    ref = data.choose("feedback", variant(None, model, task, as_) if model or as_ else None)
+    say(reparse(data, ref))
+    refuse_failures(data, ref, max_failed_share)
 
 
-def _groups(data: Dataset, samples: TableRef, verdicts: TableRef, name: str) -> Iterator[list[Row]]:
-    """Yield the rows of each group, in the order of the part."""
-    from itertools import groupby
+def _by_rule(
+    data: Dataset,
+    rule: str,
+    scope: Scope | None,
+    verifier: str | None,
+    calibrate: Path | None,
+    json: bool,
+    as_: str | None,
+    max_failed_share: float,
+    overwrite: bool,
+) -> None:
+    from curate.console import say
+    from curate.dataset import TableRef
+    from curate.stage import run_stage
+    from curate.verbs.calibrate import calibrate_rule
+    from curate.verbs.judge_rule import rule_stage
+    from curate.verbs.judge_strategies import strategies_told
+    from curate.verbs.lookup import CLUSTERING
 
-    from curate.stage import read, same_keys
-
-    left = read(data, samples, name, ["group_id", "sample_index", "prompt_id", "completion", "finish_reason"])
-    right = read(data, verdicts, name, ["group_id", "sample_index", "outcome"])
-    same_keys(left, right, f"{verdicts}/{name}")
-    rows = left.append_column("outcome", right["outcome"])
-    records = (row for batch in rows.to_batches(max_chunksize=4096) for row in batch.to_pylist())
-    for _, group in groupby(records, key=lambda row: row["group_id"]):
-        yield list(group)
-
-
-def _is_all_wrong(group: list[Row]) -> bool:
-    outcomes = [row["outcome"] for row in group]
-    return "correct" not in outcomes and any(o in ("incorrect", "unparsable") for o in outcomes)
-
-
-def _feedback(row: Row, known: Known | None, rule: RuleAndSplit, is_asked: bool) -> Row:
-    """Return one feedback row; ``error`` says why where there is no judgment."""
-    from curate.judging import rts
-
-    blank = {
-        "group_id": row["group_id"],
-        "sample_index": row["sample_index"],
-        "n_steps": None,
-        "first_error_step": None,
-        "rts": None,
-        "step_offsets": None,
-        "error": _reason_not_to_ask(row, is_asked),
-    }
-    if blank["error"]:
-        return blank
-    judge_steps, split = rule
-    steps = split(row["completion"])
-    judgment = judge_steps((known.prompt if known else None) or "", known.reference if known else None, steps)
-    if judgment.error is not None:
-        return blank | {"error": judgment.error}
-    e = judgment.first_error_step
-    return blank | {
-        "n_steps": len(steps),
-        "first_error_step": e,
-        "rts": rts(e, len(steps)),
-        "step_offsets": [step.offset for step in steps],
-    }
+    if calibrate is not None:
+        calibrate_rule(data, rule, calibrate, json=json)
+        return
+    ref = TableRef("feedback", variant(rule, None, STEPS, as_))
+    stage = rule_stage(data, ref, rule, choose_scope(rule, scope), verifier, as_)
+    say(run_stage(data, stage, overwrite=overwrite, max_failed_share=max_failed_share))
+    if rule == CLUSTERING:
+        say(strategies_told(data, ref))
 
 
-def _reason_not_to_ask(row: Row, is_asked: bool) -> str | None:
-    if not is_asked or row["outcome"] not in ("incorrect", "unparsable"):
-        return "out_of_scope"
-    if row["finish_reason"] == "length":
-        return "truncated"
-    if row["outcome"] == "unparsable":
-        return "unparsable"
-    return "no completion text" if row["completion"] is None else None
+def _by_server(
+    data: Dataset,
+    judging: Judging,
+    connection: Connection,
+    task: str,
+    scope: Scope | None,
+    verifier: str | None,
+    calibrate: Path | None,
+    json: bool,
+    as_: str | None,
+    max_failed_share: float,
+    overwrite: bool,
+) -> None:
+    from curate.console import say
+    from curate.dataset import TableRef
+    from curate.fanout import Fanout
+    from curate.stage import run_stage
+    from curate.verbs.calibrate_served import calibrate_served
+    from curate.verbs.judge_served import ServedJob, groups_at_once
+    from curate.verbs.judge_strategies import StrategiesJob, strategies_told
+    from curate.verbs.judge_told import asked_told
 
-
-def strategies(group: list[Row], known: Known | None, clusters: Clusters) -> list[Row]:
-    """Return the feedback rows of one group: cluster and diversity of its correct samples, a reason for the others.
-
-    Correct is what the verdict says. Diversity = share of the group outside the sample's cluster, wrong and unjudged
-    samples counted: a lone success of G samples has (G - 1)/G, a group of one 0. The problem is the prompt's answer or
-    its text, whichever states one; a correct sample that does not solve it has a reason in place of a cluster.
-    """
-    from curate.tasks.countdown import parse
-    from curate.tasks.strategy import diversity
-
-    texts_of_prompt = (known.answer, known.prompt) if known else ()
-    problem = next((text for text in texts_of_prompt if text and parse(text)), "")
-    texts = [row["completion"] if row["outcome"] == "correct" else None for row in group]
-    numbers = clusters([text or "" for text in texts], problem)
-    return [
-        {
-            "group_id": row["group_id"],
-            "sample_index": row["sample_index"],
-            "cluster": cluster,
-            "diversity": share,
-            "error": None if cluster is not None else _reason_without_cluster(row),
-        }
-        for row, cluster, share in zip(group, numbers, diversity(numbers), strict=True)
-    ]
-
-
-def _reason_without_cluster(row: Row) -> str:
-    if row["outcome"] in ("incorrect", "unparsable"):
-        return "not correct"
-    if row["outcome"] != "correct":
-        return "not verified"
-    return "no completion text" if row["completion"] is None else "no solution of a countdown problem"
+    asks_one_by_one = calibrate is not None or task == STRATEGIES
+    at_once = (
+        connection.max_requests if asks_one_by_one else groups_at_once(data, connection.max_requests, judging.votes)
+    )
+    with Fanout(at_once) as fanout:
+        if calibrate is not None:
+            calibrate_served(data, judging, connection, fanout, calibrate, max_failed_share, json=json)
+            return
+        ref = TableRef("feedback", variant(None, judging.model, task, as_))
+        kind = ServedJob if task == STEPS else StrategiesJob
+        job = kind(data, ref, judging, connection, choose_scope(None, scope, task), verifier, max_failed_share, fanout)
+        try:
+            say(run_stage(data, job.stage(as_), overwrite=overwrite, max_failed_share=max_failed_share))
+        finally:
+            if job.judge:
+                about = strategies_told(data, ref) if task == STRATEGIES else str(job.told)
+                asked = asked_told(job.judge.asked, connection)
+                for sentence in filter(None, [asked, about, *job.advice()]):
+                    say(sentence)

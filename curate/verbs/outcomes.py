@@ -122,5 +122,5 @@ def differing_prompt(one: Dataset, other: Dataset) -> str | None:
     columns = ("prompt_id", "prompt", "answer")
     both = one.scan("prompts").select(columns).join(other.scan("prompts").select(columns), on="prompt_id")
     is_other = (pl.col("prompt") != pl.col("prompt_right")) | (pl.col("answer") != pl.col("answer_right"))
-    found = both.filter(is_other).select(pl.col("prompt_id").min()).collect()
-    return found.item()
+    found: str | None = both.filter(is_other).select(pl.col("prompt_id").min()).collect().item()
+    return found

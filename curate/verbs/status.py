@@ -10,6 +10,7 @@ def status(dataset: DatasetDir, json: Json = False) -> None:
     from curate.console import print_json, print_table, say
     from curate.dataset import Dataset
     from curate.states import import_command, missing_parts, unfinished_import
+    from curate.verbs.calibrate import calibrations_told
 
     data = Dataset(dataset)
     records = data.status()
@@ -29,3 +30,5 @@ def status(dataset: DatasetDir, json: Json = False) -> None:
             )
         elif record["pending"]:
             say(f"{record['table']} has pending parts: run `{record['command']}`.")
+    for sentence in calibrations_told(data):
+        say(sentence)

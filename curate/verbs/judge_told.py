@@ -1,0 +1,46 @@
+"""What a run of a served judge tells its user."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from curate.judging.served import Asked
+    from curate.verbs.connect import Connection
+
+
+def asked_told(asked: Asked, connection: Connection) -> str:
+    """Return what was asked in this run as a sentence, with what it cost where there are prices."""
+    prompts, answers = asked.n_prompt_tokens, asked.n_reply_tokens
+    cost = connection.cost(prompts, answers)
+    said = f"{asked.n_requests:,} requests answered: {prompts:,} tokens of prompts, {answers:,} of replies"
+    return said if cost is None else f"{said}, ${cost:,.2f}"
+
+
+@dataclass
+class Told:
+    """What a run's judgments say; ``str()`` is the line a user reads."""
+
+    n_judged: int = 0
+    n_none_found: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+
+    def add(self, rows: pa.Table, failed: Mapping[str, int]) -> None:
+        """Count the rows of one part."""
+        n_judged = rows.num_rows - rows["n_steps"].null_count
+        self.n_judged += n_judged
+        self.n_none_found += n_judged - (rows.num_rows - rows["first_error_step"].null_count)
+        self.failed.update(failed)
+
+    def __str__(self) -> str:
+        from curate.summary import by_reason
+
+        return (
+            f"judged {self.n_judged:,} completions, no error found in {self.n_none_found:,} of them; "
+            f"{by_reason('failed', dict(self.failed))}"
+        )
