@@ -33,11 +33,13 @@ VARIANT_KEYS = {
 DATASET_TABLES = ("prompts", "samples", *VARIANT_KEYS)
 MADE_BY = {
     "prompts": "curate prompts PATH --to {dir} (or curate import PATH --to {dir})",
-    "samples": "curate sample {dir} --local PATH (or curate import PATH --to {dir})",
+    "samples": "curate sample {dir} --server URL --model M (or --local PATH, or curate import PATH --to {dir})",
     "verdicts": "curate verify {dir} --verifier NAME",
     "likelihoods": "curate logprob {dir} --from-sampler (or --model PATH)",
-    "feedback": "curate judge {dir} --rule NAME",
+    "feedback": "curate judge {dir} --rule NAME (or --server URL --model M)",
+    "branches": "curate branch {dir} --local PATH (or --server URL --model M --tokenizer PATH)",
     "advantages": "curate reweight {dir} --recipe NAME",
+    "pairs": "curate pairs {dir} --recipe NAME",
 }
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_.-]*")
 

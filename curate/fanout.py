@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -16,18 +17,21 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType, TracebackType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
+from tqdm import tqdm
 
 from curate.contracts import contract
 from curate.errors import CurateError
 from curate.journal import SYNC_INTERVAL_S, Journal
 
 GRACE_S = 5.0
+BATCHES_AT_ONCE = 64
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # batch schedulers send the second
 
 G = TypeVar("G")
@@ -58,6 +62,7 @@ Outcome = tuple[int, pa.RecordBatch | GroupFailed]
 class _Job(Generic[G]):
     """One call of ``groups``: what has not started, what runs, and what finished but is not durable yet."""
 
+    journal: Path
     waiting: deque[tuple[int, G]]
     work: Callable[[G], Coroutine[Any, Any, pa.RecordBatch]]
     alive: set[asyncio.Task[pa.RecordBatch]] = field(default_factory=set)
@@ -107,13 +112,19 @@ class Fanout:
         return self.run(self._resources.enter_async_context(resource))
 
     def stop(self) -> None:
-        """Start nothing more and cancel what is in flight; for a caller that ends with an error of its own."""
-        self._loop.call_soon_threadsafe(self._stop, KeyboardInterrupt())
+        """Start nothing more and cancel what is in flight; for a caller that ends with an error of its own.
+
+        After a signal it does nothing: what is in flight has its 5 s, whichever part the caller met first.
+        """
+        if self._end is None:
+            self._loop.call_soon_threadsafe(self._stop, KeyboardInterrupt())
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run one coroutine on the loop and return its result; a signal cancels it and raises KeyboardInterrupt."""
         call = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         self._calls.add(call)
+        if self._end is not None:  # the signal came before
+            call.cancel()
         try:
             return call.result()
         except concurrent.futures.CancelledError:
@@ -135,7 +146,7 @@ class Fanout:
         Groups whose key is in the journal are not asked again. ``on_done(key)`` is called once a group is durable, in
         the calling thread; for those of the journal at once. ``work`` raises GroupFailed where this group alone cannot
         be made; any other error ends every call of ``groups`` with that error, the journals kept. May be called from
-        several threads at one time: groups of the earlier call start first.
+        several threads at one time: groups of the journal whose name comes first start first.
         """
         asked = {key(group): group for group in groups}
         with Journal(journal, contract(table).loose_schema) as kept:
@@ -144,7 +155,7 @@ class Fanout:
                 on_done(each)
             missing = deque((each, group) for each, group in asked.items() if each not in found)
             n_missing = len(missing)
-            job = _Job(missing, lambda group: _awaited(work(group)))
+            job = _Job(journal, missing, lambda group: _awaited(work(group)))
             failed = self._written(kept, job, on_done)
             if kept.n_counted - len(found) + len(failed) < n_missing:
                 raise self._reason()
@@ -196,6 +207,7 @@ class Fanout:
 
     def _enter(self, job: _Job[Any]) -> None:
         self._jobs.append(job)
+        self._jobs.sort(key=lambda job: job.journal)
         self._start()
 
     def _start(self) -> None:
@@ -243,7 +255,13 @@ class Fanout:
             self._restore()
         grace_s = 0.0 if self._is_interrupted else GRACE_S
         self._is_interrupted = True
-        self._loop.call_soon_threadsafe(self._stop, KeyboardInterrupt(), grace_s)
+        self._loop.call_soon_threadsafe(self._drain, grace_s)
+
+    def _drain(self, grace_s: float) -> None:
+        if grace_s and self._n_alive:
+            said = f"stopping: {self._n_alive} groups in flight have {grace_s:.0f} s to end; Ctrl-C again stops at once"
+            tqdm.write(said, file=sys.stderr)  # above a bar, where there is one
+        self._stop(KeyboardInterrupt(), grace_s)
 
     def _restore(self) -> None:
         while self._former:
@@ -267,7 +285,18 @@ def _key(batch: pa.RecordBatch) -> int:
 
 
 def _in_order(kept: Journal, order: Iterable[int]) -> pa.Table:
-    """Return the rows of a journal, its batches in the order of these keys."""
-    batches = {_key(batch): batch for batch in kept.batches()}
-    found = [batches[key] for key in order if key in batches]
-    return pa.Table.from_batches(found, schema=kept.schema).combine_chunks()
+    """Return the rows of a journal, its batches in the order of these keys.
+
+    Some batches at a time become one: a batch of a few rows weighs far more than its rows.
+    """
+    spans: dict[int, range] = {}
+    tables = [kept.schema.empty_table()]
+    n_rows = 0
+    batches = kept.batches()
+    while some := list(islice(batches, BATCHES_AT_ONCE)):
+        for batch in some:
+            spans[_key(batch)] = range(n_rows, n_rows + batch.num_rows)
+            n_rows += batch.num_rows
+        tables.append(pa.Table.from_batches(some).combine_chunks())
+    places = [place for key in order for place in spans.get(key, ())]
+    return pa.concat_tables(tables).take(pa.array(places, pa.int64())).combine_chunks()

@@ -40,7 +40,7 @@ class Journal:
 
     def append(self, batch: pa.RecordBatch) -> None:
         """Add one finished group; it counts after the next ``sync``, at most 100 ms of appends later."""
-        self._write(batch.cast(self.schema).serialize())
+        self._write(self._message(batch))
         self._n_waiting += 1
         if time.monotonic() - self._synced_at >= SYNC_INTERVAL_S:
             self.sync()
@@ -48,10 +48,14 @@ class Journal:
     def extend(self, batches: Iterable[pa.RecordBatch]) -> None:
         """Add finished groups, which one fsync makes durable."""
         for batch in batches:
-            self._write(batch.cast(self.schema).serialize())
+            self._write(self._message(batch))
             self._n_waiting += 1
         if self._n_waiting:
             self.sync()
+
+    def _message(self, batch: pa.RecordBatch) -> pa.Buffer:
+        # a cast costs more than everything else here, even where it has nothing to do
+        return (batch if batch.schema.equals(self.schema) else batch.cast(self.schema)).serialize()
 
     def sync(self) -> None:
         """Make every appended batch durable."""

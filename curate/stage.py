@@ -12,7 +12,7 @@ import hashlib
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -70,7 +70,8 @@ class Stage:
 
     With ``ahead`` > 0 ``make`` runs in threads: so many parts are made ahead while one is made and written. ``stop`` then
     makes every running ``make`` end soon; it is called when the stage ends with an error. ``has_own_progress`` is for a
-    ``make`` that shows a bar over all parts itself.
+    ``make`` that shows a bar over all parts itself. ``reads_all_parts`` is for a ``make`` that reads every part of its
+    inputs for one of its own: all are stale once one of those is added or changed. ``about`` goes to the job record.
     """
 
     verb: str
@@ -84,6 +85,8 @@ class Stage:
     ahead: int = 0
     stop: Callable[[], None] = lambda: None
     has_own_progress: bool = False
+    reads_all_parts: bool = False
+    about: dict[str, Any] = field(default_factory=dict)
 
 
 def run_stage(
@@ -104,6 +107,7 @@ def run_stage(
         lookups=[str(ref) for ref in stage.lookups],
         command=stage.command,
         versions=versions(),
+        about=stage.about,
     )
     summary = _summary(stage, _plan(dataset, stage, record, ContentIds(dataset), overwrite))
     if summary.parts_pending:  # a finished variant takes no lock, so that a read-only dataset can be run again
@@ -149,7 +153,9 @@ def _make_parts(
     dataset: Dataset, stage: Stage, record: JobRecord, pending: list[str], ids: ContentIds, summary: Summary
 ) -> None:
     rows_in = {name: n_rows(dataset.part(stage.inputs[0], name)) for name in pending}
-    inputs = {name: ids.inputs(name, stage.inputs, stage.lookups) for name in pending}
+    inputs = {
+        name: ids.inputs(name, stage.inputs, stage.lookups, reads_all_parts=stage.reads_all_parts) for name in pending
+    }
     journals = {name: _journal_path(dataset, stage.ref, name, record, inputs[name]) for name in pending}
     making = contextlib.closing(_made(stage, journals))
     bar = progress(sum(rows_in.values()), stage.verb, is_shown=not stage.has_own_progress)
@@ -180,7 +186,7 @@ def _make_parts(
     refuse_unfinished(summary, record.command_for(dataset))
 
 
-def _made(stage: Stage, journals: dict[str, Path]) -> Iterator[Made | Unfinished]:
+def _made(stage: Stage, journals: dict[str, Path]) -> Generator[Made | Unfinished, None, None]:
     """Make parts in order; while one is waited for and written, ``stage.ahead`` more are being made in threads."""
     if not stage.ahead:
         for name, journal in journals.items():

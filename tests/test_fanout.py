@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -150,7 +151,7 @@ def test_an_error_of_the_writer_ends_it(fan: Fanout, path: Path) -> None:
     assert work.n_alive == 0
 
 
-def test_two_parts_share_the_places_and_the_earlier_goes_first(fan: Fanout, path: Path) -> None:
+def test_two_parts_share_the_places(fan: Fanout, path: Path) -> None:
     first, second = Work(hangs={9}), Work()
     with ThreadPoolExecutor(2) as threads:
         earlier = threads.submit(fan_out, fan, path, first)
@@ -161,6 +162,26 @@ def test_two_parts_share_the_places_and_the_earlier_goes_first(fan: Fanout, path
         fan._loop.call_soon_threadsafe(fan._stop, RuntimeError("over"))
         with pytest.raises(RuntimeError, match="over"):
             earlier.result()
+
+
+def test_the_part_whose_name_comes_first_goes_first(tmp_path: Path) -> None:
+    asked: list[str] = []
+    goes_on = threading.Event()
+
+    async def work(name: str, group: int) -> pa.RecordBatch:
+        asked.append(f"{name}{group}")
+        while not goes_on.is_set():
+            await asyncio.sleep(0.001)
+        return batch(group)
+
+    with Fanout(1) as fan, ThreadPoolExecutor(2) as threads:
+        for n_parts, name in enumerate("ba", start=1):
+            journal = tmp_path / f"{name}.arrows"
+            threads.submit(fan.groups, journal, "samples", range(2), int, lambda group, name=name: work(name, group))
+            while len(fan._jobs) < n_parts:
+                time.sleep(0.001)
+        goes_on.set()
+    assert asked == ["b0", "a0", "a1", "b1"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -182,6 +203,24 @@ def test_a_signal_lets_what_is_in_flight_end_and_starts_nothing(path: Path, numb
     with Fanout(4) as fan:
         fan_out(fan, path, again, groups=range(19))
     assert sorted(again.asked + work.asked) == list(range(19))
+
+
+def test_a_caller_that_stops_after_a_signal_leaves_what_is_in_flight_its_grace(path: Path) -> None:
+    def stopped(fan: Fanout, work: Work) -> None:
+        with ThreadPoolExecutor(1) as threads:
+            part = threads.submit(fan_out, fan, path, work, range(4))
+            while len(work.asked) < 4:
+                time.sleep(0.001)
+            os.kill(os.getpid(), signal.SIGINT)
+            while fan._end is None:
+                time.sleep(0.001)
+            fan.stop()
+            part.result()
+
+    with pytest.raises(KeyboardInterrupt), Fanout(4) as fan:
+        stopped(fan, Work())
+    with Journal(path, SCHEMA) as journal:
+        assert journal.n_counted == 4
 
 
 def test_what_hangs_is_cancelled_by_a_second_signal(path: Path) -> None:
@@ -211,6 +250,14 @@ def test_what_hangs_is_cancelled_after_a_grace(path: Path, monkeypatch: pytest.M
 def test_a_signal_between_two_calls_is_not_forgotten() -> None:
     with pytest.raises(KeyboardInterrupt), Fanout(1):
         os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_signal_before_a_call_cancels_it() -> None:
+    with Fanout(1) as fan:
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            fan.run(asyncio.sleep(3600))
+        fan._is_interrupted = False
 
 
 def test_a_signal_cancels_a_call() -> None:

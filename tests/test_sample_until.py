@@ -19,7 +19,7 @@ from curate.verbs.check import find_problems
 from curate.verbs.evaluate_uplift import uplift_rows
 from curate.verbs.figures import figures, stored_statistics
 from curate.verbs.lookup import find_verifier
-from curate.verbs.reweight import COLUMNS
+from curate.verbs.reweight_parts import shown_of
 from curate.verbs.stopping import outcomes, unjudgeable
 from stored import PROMPTS, SAMPLES, countdown_prompts, write_rows
 
@@ -149,7 +149,7 @@ def test_the_size_drawn_down_to_can_be_smaller(active: Dataset) -> None:
 
 def test_a_notebook_does_the_same(active: Dataset) -> None:
     found = reweight(
-        judged(active).select("group_id", "sample_index", *COLUMNS["verdicts"], "stopping_rule", "n_initial"),
+        judged(active).select("group_id", "sample_index", *shown_of("verdicts"), "stopping_rule", "n_initial"),
         recipes.grpo(),
     )
     stored = active.scan("advantages", "grpo").sort("group_id", "sample_index").collect()

@@ -16,7 +16,8 @@ from curate.errors import ConfigError
 from curate.likelihood.batches import token_batches
 from curate.models.encode import encode_completion, encode_prompt
 from curate.models.head import Head
-from curate.models.load import choose_device, load_model, load_tokenizer
+from curate.models.load import choose_device, load_model
+from curate.models.tokenizer import load_tokenizer
 
 # Logits held in float32 at one time: 64 MiB of them.
 _CHUNK_LOGITS = 2**24

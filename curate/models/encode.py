@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import ConfigError, ContractError
-from curate.models.load import first_line
+from curate.models.tokenizer import first_line
 
 
 def encode_prompt(tokenizer: Any, prompt: str, prompt_format: str, path: Path) -> list[int]:

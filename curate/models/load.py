@@ -1,4 +1,4 @@
-"""Load a causal language model and its tokenizer from a local folder, with an error a person can act on."""
+"""Load a causal language model from a local folder, with an error a person can act on."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from curate.errors import ConfigError
+from curate.models.tokenizer import first_line
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -58,18 +59,3 @@ def quiet_progress() -> None:
     """Turn transformers' own progress bars off where nobody watches."""
     if not sys.stderr.isatty():
         disable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def load_tokenizer(path: Path) -> Any:
-    """Load the tokenizer in ``path``; raises ConfigError where there is none."""
-    try:
-        return AutoTokenizer.from_pretrained(path, local_files_only=True)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ConfigError(
-            f"{path} has no tokenizer that loads, and samples without token ids need one: {first_line(error)}"
-        ) from error
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message."""
-    return str(error).strip().split("\n")[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from curate.sampling.completion import Setting
 
@@ -35,8 +35,7 @@ class Ask:
     end_ids: frozenset[int] = field(default=frozenset())
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(NamedTuple):
     """One completion that passed every check.
 
     Token ids (T,) with the end token where it was drawn, and their natural log-probs (T,); or the text alone, of a

@@ -6,7 +6,7 @@ The model reads every prompt once and every prefix that several completions shar
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from curate.errors import ConfigError, SamplerError
 from curate.models.cache import make_room, rearrange
 from curate.models.encode import encode_prompt
 from curate.models.head import Head
-from curate.models.load import choose_device, load_model, load_tokenizer
+from curate.models.load import choose_device, load_model
+from curate.models.tokenizer import load_tokenizer
 from curate.sampling.branch import branch
 from curate.sampling.chance import uniforms
 from curate.sampling.completion import Completion, Setting
@@ -67,19 +68,25 @@ class LocalSampler:
         return "prompt_too_long" if is_too_long else None
 
     def sample(
-        self, prompt_ids: Sequence[Sequence[int]], seeds: Sequence[Sequence[int]], setting: Setting
+        self,
+        prompt_ids: Sequence[Sequence[int]],
+        seeds: Sequence[Sequence[int]],
+        setting: Setting,
+        limits: Sequence[int] | None = None,
     ) -> list[list[Completion]]:
-        """Sample one completion a seed for each prompt, in input order.
+        """Sample one completion a seed for each prompt, in input order; of ``limits[i]`` tokens at most, where given.
 
         Which numbers decide a completion follows from its seed alone, so its neighbours change it only where the
         rounding of its logits does: the same call on the same machine gives the same completions, another batching
         nearly always. Raises ValueError where a prompt has a ``reason`` not to be sampled or the arguments differ in
         length, SamplerError where a log-prob is not finite, ConfigError where a batch does not fit the device.
         """
-        for prompt in prompt_ids:
-            if why := self.reason(prompt, setting):
+        limits = limits or [setting.max_new_tokens] * len(prompt_ids)
+        for prompt, limit in zip(prompt_ids, limits, strict=True):
+            if why := self.reason(prompt, replace(setting, max_new_tokens=limit)):
                 raise ValueError(why)
-        rows = [_Row(place, seed) for place, (_, own) in enumerate(zip(prompt_ids, seeds, strict=True)) for seed in own]
+        own_seeds = zip(seeds, limits, prompt_ids, strict=True)
+        rows = [_Row(place, seed, limit) for place, (own, limit, _) in enumerate(own_seeds) for seed in own]
         groups: list[list[Completion]] = [[] for _ in prompt_ids]
         try:
             for batch in self._batches(rows, prompt_ids, setting):
@@ -130,16 +137,17 @@ class LocalSampler:
         ids = torch.zeros(len(rows), setting.max_new_tokens, dtype=torch.long, device=self.device)
         logprobs = torch.zeros(len(rows), setting.max_new_tokens, device=self.device)
         batch = self._prefill(rows, prompts)
-        for step in range(setting.max_new_tokens):
+        limits = torch.tensor([row.limit for row in rows], device=self.device)
+        for step in range(max(row.limit for row in rows)):
             luck = uniforms(seeds[batch.rows], step)
             tokens, drawn = draw(self._head.logits(batch.hidden), batch.nodes, luck, setting)
             ids[batch.rows, step] = tokens
             logprobs[batch.rows, step] = drawn
-            is_live = ~torch.isin(tokens, self._ends)
-            if step + 1 == setting.max_new_tokens or not bool(is_live.any()):
+            is_live = ~torch.isin(tokens, self._ends) & (step + 1 < limits[batch.rows])
+            if not bool(is_live.any()):
                 break
             self._advance(batch, is_live, tokens)
-        return self._completions(ids[:, : step + 1], logprobs[:, : step + 1])
+        return self._completions(ids[:, : step + 1], logprobs[:, : step + 1], limits)
 
     def _prefill(self, rows: list[_Row], prompts: Sequence[Sequence[int]]) -> _Batch:
         """Read every prompt once, padded on the left: each is a node, shared by its rows."""
@@ -184,11 +192,12 @@ class LocalSampler:
             use_cache=True,
         ).last_hidden_state[:, -1]
 
-    def _completions(self, ids: torch.Tensor, logprobs: torch.Tensor) -> list[Completion]:
-        """Cut each row after its end token."""
-        is_end = torch.isin(ids, self._ends)
+    def _completions(self, ids: torch.Tensor, logprobs: torch.Tensor, limits: torch.Tensor) -> list[Completion]:
+        """Cut each row after its end token, or at its limit."""
+        is_row = torch.arange(ids.shape[1], device=self.device) < limits.unsqueeze(-1)
+        is_end = torch.isin(ids, self._ends) & is_row
         has_end = is_end.any(-1)
-        lengths = torch.where(has_end, is_end.int().argmax(-1) + 1, ids.shape[1])
+        lengths = torch.where(has_end, is_end.int().argmax(-1) + 1, limits)
         is_row = torch.arange(ids.shape[1], device=self.device) < lengths.unsqueeze(-1)
         if not bool(logprobs[is_row].isfinite().all()):
             raise SamplerError(f"{self.path} gives log-probs that are not finite: its weights or --dtype are broken")
@@ -210,10 +219,11 @@ def end_ids(model: Any, tokenizer: Any) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One completion to be: the place of its prompt, and its seed."""
+    """One completion to be: the place of its prompt, its seed, and how long it may become."""
 
     prompt: int
     seed: int
+    limit: int
 
 
 @dataclass(slots=True)

@@ -15,3 +15,10 @@ def sample_seeds(job_seed: int, group_id: int, n: int) -> list[int]:
     digest = blake2b(f"{job_seed}|{group_id}".encode(), digest_size=8, person=b"sample").digest()
     first = int.from_bytes(digest, "big") % SEEDS
     return [first + index for index in range(n)]
+
+
+def branch_seeds(job_seed: int, group_id: int, sample_index: int, step: int, n: int) -> list[int]:
+    """Return the seeds of n continuations of a sample after a step; hashed as ``sample_seeds``, and none of its seeds."""
+    digest = blake2b(f"{job_seed}|{group_id}|{sample_index}|{step}".encode(), digest_size=8, person=b"branch").digest()
+    first = int.from_bytes(digest, "big") % SEEDS
+    return [first + index for index in range(n)]

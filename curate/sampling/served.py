@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from curate.errors import SamplerError
 from curate.sampling.completion import Setting
+from curate.sampling.counted import Counted
 from curate.sampling.dialect import Ask, Bad, Dialect, Prompt, Served
 from curate.sampling.openai import OPENAI
 from curate.sampling.probed import Probed
@@ -64,6 +65,7 @@ class ServedSampler:
         self.vocab_size = vocab_size
         self.end_ids = end_ids
         self.n_bad: Counter[str] = Counter()
+        self.counted = Counted()
 
     def reason(self, prompt: Prompt, setting: Setting) -> str | None:
         """Return why a prompt cannot be sampled from, or null: empty_prompt, unknown_token, prompt_too_long.
@@ -108,17 +110,23 @@ class ServedSampler:
         known = (self.probed.n_logprobs, self.vocab_size, self.end_ids)
         ask = Ask(prompt, n, seed, self.setting, self.model, *known)
         try:
-            return await send(self.client, self.dialect, ask)
+            reply = await _post(self.client, self.dialect, ask)
         except Refused as error:
             raise SamplingFailed("refused", str(error), error.status in _OF_THE_PROMPT) from error
         except Failed as error:
             raise SamplingFailed(error.reason, str(error)) from error
+        self.counted.add(reply)
+        return self.dialect.read(reply, ask)
 
 
 async def send(client: Client, dialect: Dialect, ask: Ask) -> list[Served | Bad]:
     """Send one request and read its reply; raises what ``Client.post`` raises."""
+    return dialect.read(await _post(client, dialect, ask), ask)
+
+
+async def _post(client: Client, dialect: Dialect, ask: Ask) -> Any:
     path, body = dialect.request(ask)
-    return dialect.read(await client.post(path, body, most_tokens(ask)), ask)
+    return await client.post(path, body, most_tokens(ask))
 
 
 def most_tokens(ask: Ask) -> int:

@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 import stamina
 
-from curate.errors import ConfigError
+from curate.errors import ConfigError, ServerError
 from curate.serving.exchange import exchange
 from curate.serving.failures import Failed, Gone, Refused, TryAgain, Unreachable
 from curate.serving.limits import DEFAULT, Limits
@@ -28,6 +28,7 @@ KEEP_ALIVE_S = 4.0  # below the 5 s after which uvicorn (vLLM, SGLang) closes: a
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 20.0
 JITTER_S = 0.5
+LOOK_S = 5.0
 
 # stamina logs every retry as a warning, which Python prints to stderr where no logging is set up.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -100,6 +101,13 @@ class Client:
         """
         return list(await asyncio.gather(*(self._get(server, path) for server in self._servers)))
 
+    async def look(self, path: str) -> list[str | None]:
+        """Return each server's reply to one GET as text, null where none comes within 5 s.
+
+        Outside the bounds, asked once and not counted: for what is only shown.
+        """
+        return list(await asyncio.gather(*(self._look(server, path) for server in self._servers)))
+
     async def _post_once(self, path: str, data: bytes, n_tokens: int, avoid: Server | None) -> Any:
         """Make one attempt; a connection that cannot be made is none, and keeps its place before those that wait."""
         is_first = False
@@ -152,6 +160,14 @@ class Client:
         if failed.reason == "unreachable":
             raise Gone(f"no server answers at {failed.detail}: start it, or correct --server")
         raise Failed(failed.reason, f"{failed.detail} (attempt {self.limits.attempts} of {self.limits.attempts})")
+
+    async def _look(self, server: Server, path: str) -> str | None:
+        try:
+            async with asyncio.timeout(LOOK_S):
+                reply = await exchange(self._session, "GET", server.url + path, None, self._key)
+        except (TimeoutError, Unreachable, TryAgain, ServerError):
+            return None
+        return reply.body.decode(errors="replace") if reply.status == 200 else None
 
     async def _ask(self, server: Server, method: str, path: str, data: bytes | None) -> Any:
         """Send one request to one server, tell the server's record what came of it, and return the reply's JSON."""

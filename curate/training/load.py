@@ -10,7 +10,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from curate.errors import ConfigError
-from curate.models.load import first_line, load_model, refuse_no_config
+from curate.models.load import load_model, refuse_no_config
+from curate.models.tokenizer import first_line
 from curate.training.policy import Policy
 from curate.training.settings import Settings
 

@@ -21,7 +21,8 @@ from curate.dataset import Dataset, TableRef
 from curate.errors import ConfigError
 from curate.jobrecord import JobRecord
 from curate.models.fingerprint import fingerprint
-from curate.models.load import first_line, load_tokenizer, quiet_progress
+from curate.models.load import quiet_progress
+from curate.models.tokenizer import first_line, load_tokenizer
 from curate.training.adversary import Adversary
 from curate.training.behaviour import REFUSED, Mode, refuse
 from curate.training.collate import Collator

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from curate.errors import ConfigError
 from curate.jobrecord import write_durably
-from curate.models.load import load_tokenizer
+from curate.models.tokenizer import load_tokenizer
 from curate.training import selfcheck
 from curate.training.behaviour import Mode
 from curate.training.collate import Collator

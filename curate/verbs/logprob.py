@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,56 +18,83 @@ if TYPE_CHECKING:
 
     from curate.dataset import Dataset, TableRef
     from curate.likelihood.model import Scorer
-    from curate.stage import Made
+    from curate.stage import Made, Stage
 
 GROUPS_A_BATCH = 16
+
+# prompt, completion and prompt_format -> the ids of both
+Encode = Callable[[str, str, str], tuple[list[int], list[int]]]
 
 
 def logprob(
     dataset: DatasetDir,
-    model: Annotated[Path | None, typer.Option(metavar="PATH", help="Folder of a Hugging Face checkpoint.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="Checkpoint that scores, in process; with --server, the name it is served by."
+        ),
+    ] = None,
     from_sampler: Annotated[bool, typer.Option("--from-sampler", help="Use the log-probs stored in samples.")] = False,
+    server: Annotated[list[str] | None, typer.Option(metavar="URL", help="Server of the model; several share.")] = None,
+    api: Annotated[Literal["vllm", "sglang"], typer.Option(help="Kind of server.")] = "vllm",
+    tokenizer: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Tokenizer of the served model, for samples without token ids.")
+    ] = None,
+    max_requests: Annotated[int, typer.Option(min=1, help="Requests in flight, at most.")] = 256,
+    max_tokens_in_flight: Annotated[int, typer.Option(min=1, help="Tokens in flight, at most.")] = 1_000_000,
+    timeout_s: Annotated[float, typer.Option(min=0, help="Longest wait for one reply.")] = 600,
+    patience_s: Annotated[float, typer.Option(min=0, help="Longest wait for a server that is away.")] = 600,
+    api_key_env: Annotated[
+        str, typer.Option(metavar="NAME", help="Environment variable that holds the server's key.")
+    ] = "CURATE_API_KEY",
     as_: As = None,
     max_failed_share: MaxFailedShare = 0.01,
     overwrite: Overwrite = False,
 ) -> None:
-    """Score how likely each completion is, at the temperature it was sampled at: samples -> likelihoods."""
+    """Score how likely each completion is: samples -> likelihoods.
+
+    At the temperature it was sampled at; a server scores at 1.
+    """
     from curate.console import command, say
     from curate.dataset import Dataset, TableRef, variant_name
-    from curate.errors import ConfigError
     from curate.jobrecord import DATASET
-    from curate.stage import Stage, run_stage
+    from curate.stage import run_stage
+    from curate.verbs.checks import logprob as check_arguments
     from curate.verbs.lookup import find_checkpoint
 
-    if (model is None) == (not from_sampler):
-        raise ConfigError("give either --model PATH or --from-sampler")
+    check_arguments(model=model, from_sampler=from_sampler, server=server, tokenizer=tokenizer, as_=as_)
     data = Dataset(dataset)
     samples = data.choose("samples")
-    ref = TableRef("likelihoods", variant_name(as_ or ("sampler" if model is None else default_name(model))))
-    if model is None:
-        stage = Stage(
-            verb="logprob",
-            ref=ref,
-            inputs=[samples],
-            parameters={"from_sampler": True},
-            command=command("logprob", DATASET, from_sampler=True, as_=as_),
-            make=lambda name, _: _from_sampler(data, samples, name),
+    path = None if model is None or server else find_checkpoint(Path(model))
+    name = "sampler" if model is None else default_name(str(path.resolve()) if path else model)
+    ref = TableRef("likelihoods", variant_name(as_ or name))
+    if server and model:
+        from curate.verbs.connect import Connection
+        from curate.verbs.logprob_served import score_served
+
+        connection = Connection(
+            tuple(server),
+            max_requests=max_requests,
+            max_tokens_in_flight=max_tokens_in_flight,
+            timeout_s=timeout_s,
+            patience_s=patience_s,
+            api_key_env=api_key_env,
         )
-    else:
-        stage = _model_stage(
-            data, samples, ref, find_checkpoint(model), command("logprob", DATASET, model=model, as_=as_)
-        )
+        score_served(data, samples, ref, model, api, tokenizer, connection, as_, max_failed_share, overwrite)
+        return
+    again = command("logprob", DATASET, model=model, from_sampler=from_sampler, as_=as_)
+    stage = _model_stage(data, samples, ref, path, again) if path else _sampler_stage(data, samples, ref, again)
     summary = run_stage(data, stage, overwrite=overwrite, max_failed_share=max_failed_share)
     say(summary)
     if summary.rows_in and summary.dropped.get("no_logprobs") == summary.rows_in:
         say(f"no sample has stored log-probs: score them with `{command('logprob', dataset, model='PATH')}`")
 
 
-def default_name(model: Path) -> str:
-    """Return a variant name made from a checkpoint's folder name."""
+def default_name(model: str) -> str:
+    """Return a variant name made from the last part of a checkpoint's path or of a served model's name."""
     import re
 
-    name = re.sub(r"[^a-z0-9_.-]+", "-", model.resolve().name.lower()).strip("-.")
+    name = re.sub(r"[^a-z0-9_.-]+", "-", model.rstrip("/").rpartition("/")[2].lower()).strip("-.")
     return name if name[:1].isalpha() else f"model-{name}"
 
 
@@ -78,6 +106,19 @@ def checkpoint_files(model: Path) -> dict[str, str]:
     return {path.name: edges_hash(path) for name in names for path in sorted(model.glob(name))}
 
 
+def _sampler_stage(data: Dataset, samples: TableRef, ref: TableRef, again: str) -> Stage:
+    from curate.stage import Stage
+
+    return Stage(
+        verb="logprob",
+        ref=ref,
+        inputs=[samples],
+        parameters={"from_sampler": True},
+        command=again,
+        make=lambda name, _: _from_sampler(data, samples, name),
+    )
+
+
 def _from_sampler(data: Dataset, samples: TableRef, name: str) -> Made:
     """Likelihoods of one part from the log-probs in samples; the list itself stays there, it is not copied."""
     import polars as pl
@@ -86,10 +127,10 @@ def _from_sampler(data: Dataset, samples: TableRef, name: str) -> Made:
 
     columns = ["group_id", "sample_index", "completion", "completion_ids", "logprobs", "loss_mask", "logprob_semantics"]
     frame = pl.DataFrame(read(data, samples, name, columns))
-    return _finish(frame, stored=None)
+    return finish(frame, stored=None)
 
 
-def _finish(frame: pl.DataFrame, stored: pl.Series | None, failed: dict[str, int] | None = None) -> Made:
+def finish(frame: pl.DataFrame, stored: pl.Series | None, failed: dict[str, int] | None = None) -> Made:
     """Count, sum, share between duplicates and rank; ``stored`` is the list column kept in likelihoods."""
     import polars as pl
 
@@ -108,7 +149,7 @@ def _finish(frame: pl.DataFrame, stored: pl.Series | None, failed: dict[str, int
     return Made(rules.rows(columns), dropped={"no_logprobs": n_null} if failed is None else {}, failed=failed or {})
 
 
-def _model_stage(data: Dataset, samples: TableRef, ref: TableRef, model: Path, again: str) -> Any:
+def _model_stage(data: Dataset, samples: TableRef, ref: TableRef, model: Path, again: str) -> Stage:
     from curate.dataset import TableRef
     from curate.stage import Stage
 
@@ -163,7 +204,7 @@ def _from_model(
         pl.Series("logprob_semantics", pl.Series(scored["logprob_semantics"])),
     )
     n_null = frame["logprobs"].null_count()
-    return _finish(frame, stored=frame["logprobs"], failed={"not_scored": n_null} if n_null else {})
+    return finish(frame, stored=frame["logprobs"], failed={"not_scored": n_null} if n_null else {})
 
 
 def _batches(rows: pa.Table) -> Iterator[list[dict[str, Any]]]:
@@ -180,7 +221,7 @@ def _scored(batch: list[dict[str, Any]], scorer: Scorer, prompts: dict[str, dict
     """Score some rows at their sampling temperature; at 1, labelled raw, where that is unknown or greedy."""
     from curate.console import say
 
-    ids = [_ids(row, scorer, prompts) for row in batch]
+    ids = [token_ids(row, prompts[row["prompt_id"]], scorer.encode) for row in batch]
     heats = [row["temperature"] or 1.0 for row in batch]
     scores = scorer.score([prompt for prompt, _ in ids], [completion for _, completion in ids], heats)
     for row, score in zip(batch, scores, strict=True):
@@ -194,7 +235,7 @@ def _scored(batch: list[dict[str, Any]], scorer: Scorer, prompts: dict[str, dict
     }
 
 
-def _ids(row: dict[str, Any], scorer: Scorer, prompts: dict[str, dict[str, Any]]) -> tuple[list[int], list[int]]:
+def token_ids(row: dict[str, Any], prompt: dict[str, Any], encode: Encode) -> tuple[list[int], list[int]]:
     """Return prompt and completion ids: the stored ones where both are known, else the text tokenized.
 
     Text that cannot be read gives no ids, and so no score.
@@ -202,11 +243,10 @@ def _ids(row: dict[str, Any], scorer: Scorer, prompts: dict[str, dict[str, Any]]
     from curate.console import say
     from curate.errors import ContractError
 
-    prompt = prompts[row["prompt_id"]]
     if row["completion_ids"] is not None and prompt["prompt_ids"] is not None:
         return prompt["prompt_ids"], row["completion_ids"]
     try:
-        encoded = scorer.encode(prompt["prompt"] or "", row["completion"] or "", prompt["prompt_format"])
+        encoded = encode(prompt["prompt"] or "", row["completion"] or "", prompt["prompt_format"])
     except ContractError as error:
         say(error)
         return [], []

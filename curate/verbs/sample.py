@@ -90,6 +90,15 @@ def sample(
         "max_samples": max_samples,
         "verifier": verifier,
     }
+    link: dict[str, Any] = {
+        "max_requests": max_requests,
+        "max_tokens_in_flight": max_tokens_in_flight,
+        "timeout_s": timeout_s,
+        "patience_s": patience_s,
+        "price_in": price_in,
+        "price_out": price_out,
+        "api_key_env": api_key_env,
+    }
     check_arguments(
         local=local,
         server=server,
@@ -101,6 +110,7 @@ def sample(
         top_p=top_p,
         group_size=group_size,
         **more,
+        **link,
     )
     data = Dataset(dataset)
     _refuse(data)
@@ -114,38 +124,33 @@ def sample(
     rule = stopping_rule(group_size, temperature=setting.temperature, **more)
     given = {"group_size": group_size, **asdict(setting), "seed": seed, **more}
     if local is None:
-        connection = Connection(
-            tuple(server or ()),
-            max_requests=max_requests,
-            max_tokens_in_flight=max_tokens_in_flight,
-            timeout_s=timeout_s,
-            patience_s=patience_s,
-            price_in=price_in,
-            price_out=price_out,
-            api_key_env=api_key_env,
+        connection = Connection(tuple(server or ()), **link)
+        options = {**connection.options(), "model": model, "tokenizer": tokenizer, "api": api}
+        fanout = Fanout(groups_at_once(max_requests, group_size))
+        served = ServedJob(
+            data,
+            connection,
+            api,
+            model or "",
+            path,
+            setting,
+            group_size,
+            seed,
+            max_failed_share,
+            fanout,
+            rule,
+            verifier,
+            overwrite,
         )
-        again = command("sample", DATASET, **connection.options(), model=model, tokenizer=tokenizer, api=api, **given)
-        with Fanout(groups_at_once(max_requests, group_size)) as fanout:
-            served = ServedJob(
-                data,
-                connection,
-                api,
-                model or "",
-                path,
-                setting,
-                group_size,
-                seed,
-                max_failed_share,
-                fanout,
-                rule,
-                verifier,
-            )
-            served.fill_prompt_ids(overwrite)
-            try:
-                say(run_stage(data, served.stage(again), overwrite=overwrite, max_failed_share=max_failed_share))
-            finally:
-                if served.served.n_groups:
-                    say(served.served)
+        served.fill_prompt_ids()
+        stage = served.stage(command("sample", DATASET, **options, **given))
+        try:
+            with fanout:  # its end closes the bar, which would share a line with what is said
+                summary = run_stage(data, stage, overwrite=overwrite, max_failed_share=max_failed_share)
+            say(summary)
+        finally:
+            if served.served:
+                say(served.served)
     else:
         assert path
         job = LocalJob(data, path, setting, group_size, seed, dtype, device, batch_rows, rule, verifier)

@@ -49,23 +49,28 @@ class Drawn:
         """Count some groups that are finished, and when each met the rule."""
         self.n_groups += len(groups)
         for group in groups if self.rule else ():
-            self.n_met[self._met(group)] += 1
-
-    def _met(self, group: Group) -> str:
-        assert self.rule
-        if not self.rule.is_met(group.outcomes):
-            return "never"
-        return "at first" if len(group.outcomes) == self.rule.n_initial else "later"
+            assert self.rule
+            self.n_met[when_met(self.rule, group.outcomes)] += 1
 
     def __str__(self) -> str:
-        stopped = (
-            f"; {self.rule.text}: {self.n_met['at first']:,} groups were so after {self.rule.n_initial}, "
-            f"{self.n_met['later']:,} later, {self.n_met['never']:,} not at all"
-            if self.rule
-            else ""
-        )
+        stopped = f"; {met_told(self.rule, self.n_met)}" if self.rule else ""
         return (
             f"sampled {self.n_groups:,} groups, {self.n_completions:,} completions of {self.n_tokens:,} tokens, "
             f"{self.n_ended / self.n_completions:.1%} ended by themselves; "
             f"{self.n_completions / self.seconds:,.0f} completions/s, {self.n_tokens / self.seconds:,.0f} tokens/s{stopped}"
         )
+
+
+def when_met(rule: Rule, outcomes: Sequence[Outcome]) -> str:
+    """Return when a finished group met the rule: at first, later, never."""
+    if not rule.is_met(outcomes):
+        return "never"
+    return "at first" if len(outcomes) == rule.n_initial else "later"
+
+
+def met_told(rule: Rule, n_met: Counter[str]) -> str:
+    """Return how many groups met the rule when, as a sentence."""
+    return (
+        f"{rule.text}: {n_met['at first']:,} groups were so after {rule.n_initial}, "
+        f"{n_met['later']:,} later, {n_met['never']:,} not at all"
+    )

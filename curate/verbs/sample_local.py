@@ -205,6 +205,7 @@ class LocalJob:
         """Return the rows of finished groups."""
         from curate.contracts import contract
         from curate.sampling.seeds import sample_seeds
+        from curate.verbs.hinted import is_hinted
 
         completions = [completion for group in groups for completion in group.completions]
         sizes = [len(group.completions) for group in groups]
@@ -215,7 +216,6 @@ class LocalJob:
             "top_p": self.setting.top_p,
             "token_exact": True,
             "logprob_semantics": self.setting.logprob_semantics,
-            "hinted": False,
         }
         if self.rule:
             same |= {"n_initial": self.rule.n_initial, "stopping_rule": self.rule.text}
@@ -223,6 +223,9 @@ class LocalJob:
             "group_id": [group.id for group, n in zip(groups, sizes, strict=True) for _ in range(n)],
             "sample_index": [index for n in sizes for index in range(n)],
             "prompt_id": [group.prompt["prompt_id"] for group, n in zip(groups, sizes, strict=True) for _ in range(n)],
+            "hinted": [
+                is_hinted(group.prompt["prompt_id"]) for group, n in zip(groups, sizes, strict=True) for _ in range(n)
+            ],
             "seed": [
                 seed for group, n in zip(groups, sizes, strict=True) for seed in sample_seeds(self.seed, group.id, n)
             ],

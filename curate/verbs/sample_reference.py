@@ -45,6 +45,7 @@ def _make(data: Dataset, name: str) -> Made:
     from curate.contracts import contract
     from curate.ids import group_id
     from curate.stage import Made, read
+    from curate.verbs.hinted import is_hinted
 
     columns: dict[str, list[Any]] = {"group_id": [], "sample_index": [], "prompt_id": [], "completion": []}
     n_without = 0
@@ -55,6 +56,7 @@ def _make(data: Dataset, name: str) -> Made:
         columns["sample_index"] += range(len(texts))
         columns["prompt_id"] += [prompt["prompt_id"]] * len(texts)
         columns["completion"] += texts
-    same = {"finish_reason": "stop", "policy": POLICY, "token_exact": False, "hinted": False}
+    columns["hinted"] = [is_hinted(prompt_id) for prompt_id in columns["prompt_id"]]
+    same = {"finish_reason": "stop", "policy": POLICY, "token_exact": False}
     rows = contract("samples").rows(columns | {key: [v] * len(columns["group_id"]) for key, v in same.items()})
     return Made(rows, dropped={"no_reference": n_without} if n_without else {})

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from curate.dataset import Dataset
-    from curate.fanout import Fanout
+    from curate.fanout import Fanout, GroupFailed
     from curate.records import Outcome
     from curate.sampling.completion import Setting
     from curate.sampling.dialect import Prompt
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 Api = Literal["vllm", "sglang", "openai"]
 
 PROMPTS, SAMPLES = TableRef("prompts"), TableRef("samples")
+HOPELESS_SHARE = 0.5
 SPARE = 1.25  # groups alive beside those whose requests fill the servers, so that the next one never has to be made
 
 
@@ -42,12 +42,13 @@ def groups_at_once(max_requests: int, group_size: int) -> int:
 
 
 class Group(NamedTuple):
-    """One group to be: its key, and its prompt as the server takes it."""
+    """One group to be: its key, and its prompt as the server takes it; null where ``why`` says what is wrong with it."""
 
     id: int
     prompt_id: str
-    prompt: Prompt
+    prompt: Prompt | None
     answer: str | None
+    why: str | None
 
 
 @dataclass
@@ -70,10 +71,8 @@ class ServedJob:
     fanout: Fanout
     rule: Rule | None = None
     verifier: str | None = None
-    served: Served = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.served = Served(self.connection, self.rule)
+    overwrite: bool = False
+    served: Served | None = None
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
@@ -84,7 +83,7 @@ class ServedJob:
         stopping = self.rule.parameters | {"verifier": self.verifier} if self.rule else {}
         return policy | asdict(self.setting) | {"group_size": self.group_size, "seed": self.seed} | stopping
 
-    def fill_prompt_ids(self, overwrite: bool) -> None:
+    def fill_prompt_ids(self) -> None:
         """Tokenize the prompts that have no ids, where this job may go on; see ``verbs.prompt_ids``."""
         from curate.jobrecord import read_record
         from curate.verbs.prompt_ids import fill_prompt_ids
@@ -92,7 +91,8 @@ class ServedJob:
         if self.tokenizer is None:
             return
         old = read_record(self.data, SAMPLES)
-        is_first = overwrite or not self.data.parts(SAMPLES)
+        journals = (self.data.private / "journal" / str(SAMPLES)).glob("*.arrows")
+        is_first = self.overwrite or not (self.data.parts(SAMPLES) or any(journals))
         if is_first or (old and old.parameters == self.parameters):  # any other job is refused, and changes nothing
             fill_prompt_ids(self.data, self.tokenizer, lambda: self._tokens, is_first=is_first)
 
@@ -150,7 +150,7 @@ class ServedJob:
 
     @cached_property
     def _tokens(self) -> Any:
-        from curate.models.load import load_tokenizer
+        from curate.models.tokenizer import load_tokenizer
 
         assert self.tokenizer
         return load_tokenizer(self.tokenizer)
@@ -164,76 +164,93 @@ class ServedJob:
         return fingerprint(folder) if folder is not None and has_weights else None
 
     def _prepare(self) -> None:
-        """Refuse servers that cannot be used before any work."""
-        sampler = self.sampler
-        self.served.start(sampler)
+        """Refuse servers that cannot be used before any work, then start the clock and the bar."""
+        from curate.parts import n_rows
+
+        self.served = Served(self.sampler, self.connection, self.rule)
+        done = set() if self.overwrite else set(self.data.parts(SAMPLES))
+        pending = [name for name in self.data.parts(PROMPTS) if name not in done]
+        self.watch = self.fanout.open(
+            Watch(self.served, sum(n_rows(self.data.part(PROMPTS, each)) for each in pending))
+        )
 
     def _shortest(self) -> Prompt:
         """Return the shortest prompt of the first part that has one; ConfigError where none can be asked."""
         from curate.errors import ConfigError
 
         for name in self.data.parts(PROMPTS):
-            prompts = [group.prompt for group in self._groups(name)[0]]
+            prompts = [group.prompt for group in self._groups(name) if group.prompt]
             if prompts:
-                return min(prompts, key=lambda prompt: len(str(prompt)))
-        raise ConfigError(f"{self.data.root} has no prompt that can be sampled: look at it with `curate sql`")
+                return min(prompts, key=len if self.tokenizer else lambda prompt: len(str(prompt)))
+        raise ConfigError(
+            f"{self.data.root} has no prompt that can be sampled: look at them with "
+            f"`curate sql {self.data.root} 'SELECT prompt, prompt_ids, answer FROM prompts'`"
+        )
 
-    def _groups(self, name: str) -> tuple[list[Group], list[tuple[str, str]]]:
-        """Return the groups of a part, and the prompts that cannot be sampled with the reason for each."""
+    def _groups(self, name: str) -> list[Group]:
+        """Return a group for every prompt of a part."""
         from curate.ids import group_id
         from curate.stage import read
 
         columns = ["prompt_id", "prompt", "prompt_format", "prompt_ids", "answer"]
-        key = [self.parameters[each] for each in ("policy", "policy_version")]
+        policy = [self.parameters[each] for each in ("policy", "policy_version")]
         setting = {each: self.parameters[each] for each in ("temperature", "top_p", "max_new_tokens")}
-        groups, left = [], []
-        for row in read(self.data, PROMPTS, name, columns).to_pylist():
-            prompt, why = self._prompt(row)
-            if prompt is None:
-                left.append((row["prompt_id"], why))
-            else:
-                id_ = group_id([row["prompt_id"], *key, setting])
-                groups.append(Group(id_, row["prompt_id"], prompt, row["answer"]))
-        return groups, left
+        return [
+            Group(group_id([row["prompt_id"], *policy, setting]), row["prompt_id"], *self._prompt(row))
+            for row in read(self.data, PROMPTS, name, columns).to_pylist()
+        ]
 
-    def _prompt(self, row: dict[str, Any]) -> tuple[Prompt | None, str]:
-        """Return a prompt as the server takes it, or null and why there is none."""
+    def _prompt(self, row: dict[str, Any]) -> tuple[Prompt | None, str | None, str | None]:
+        """Return a prompt as the server takes it (null where it cannot), its answer, and why it cannot be asked."""
         from curate.errors import ContractError
         from curate.sampling.openai import messages
         from curate.verbs.stopping import unjudgeable
 
-        if self.rule and (why := unjudgeable(self.judge, row["answer"])):
-            return None, why
+        answer = row["answer"]
+        if self.rule and (why := unjudgeable(self.judge, answer)):
+            return None, answer, why
         if self.tokenizer is not None:
-            return (row["prompt_ids"], "") if row["prompt_ids"] is not None else (None, "unreadable_prompt")
+            ids = row["prompt_ids"]
+            return ids, answer, "unreadable_prompt" if ids is None else None
+        if not row["prompt"]:
+            return None, answer, "unreadable_prompt" if row["prompt"] is None else "empty_prompt"
         try:
-            return messages(row["prompt"] or "", row["prompt_format"]), ""
+            return messages(row["prompt"], row["prompt_format"]), answer, None
         except ContractError:
-            return None, "unreadable_prompt"
+            return None, answer, "unreadable_prompt"
 
     def _make(self, name: str, journal: Path) -> Made:
         """Sample one part; a group is in the journal before it counts, in whatever order groups finish."""
-        from collections import Counter
-
         from curate.failures import settle
         from curate.fanout import GroupFailed
         from curate.stage import Made
 
-        groups, left = self._groups(name)
-        failed = Counter(why for _, why in left)
-        asked: list[Group] = []
-        refused: dict[int, GroupFailed] = {}
-        for group in groups:
-            if why := self.sampler.reason(group.prompt, self.setting):
-                refused[group.id] = GroupFailed(why, "told from the prompt alone: it was not asked", is_final=True)
-            else:
-                asked.append(group)
-        with Watch(self.served, len(asked)) as watch:
-            work: Callable[[Group], Any] = watch.counted(self._sampled)
-            done = self.fanout.groups(journal, "samples", asked, lambda group: group.id, work, watch.done)
+        groups = self._groups(name)
+        failed = {
+            group.id: GroupFailed(why, "told from the prompt alone: it was not asked", is_final=True)
+            for group in groups
+            if (why := self._reason(group))
+        }
+        asked = [group for group in groups if group.id not in failed]
+        self.watch.fail(len(failed))
+        begun: set[int] = set()
+
+        async def work(group: Group) -> pa.RecordBatch:
+            begun.add(group.id)
+            return await self._sampled(group)
+
+        def count(key: int) -> None:
+            self.watch.done() if key in begun else self.watch.skip(1)
+
+        done = self.fanout.groups(journal, "samples", asked, lambda group: group.id, work, count)
+        _doubt(done.failed, len(asked))
         prompts = {group.id: group.prompt_id for group in groups}
-        failed.update(settle(self.data, SAMPLES, name, refused | done.failed, prompts, self.max_failed_share))
-        return Made(done.rows, failed=dict(failed), about={"probe": self._about()})
+        counts = settle(self.data, SAMPLES, name, failed | done.failed, prompts, self.max_failed_share)
+        return Made(done.rows, failed=counts, about={"probe": self._about()})
+
+    def _reason(self, group: Group) -> str | None:
+        """Return why a prompt cannot be sampled, or null."""
+        return group.why or self.sampler.reason(group.prompt or [], self.setting)
 
     def _about(self) -> dict[str, Any]:
         from dataclasses import asdict
@@ -247,6 +264,8 @@ class ServedJob:
         from curate.sampling.served import SamplingFailed
         from curate.verbs.stopping import outcomes
 
+        assert group.prompt is not None
+        assert self.served is not None
         found: list[Completion] = []
         texts: list[str | None] = []
         seen: list[Outcome] = []
@@ -259,6 +278,7 @@ class ServedJob:
                 if self.rule:
                     seen += outcomes(self.judge, texts[len(seen) :], group.answer)
         except SamplingFailed as error:
+            self.watch.fail(1)
             raise GroupFailed(error.reason, error.detail, error.is_final) from None
         self.served.add(group.prompt, found, seen)
         return self._rows(group, first, found, texts)
@@ -274,36 +294,25 @@ class ServedJob:
         return list(self._tokens.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def _rows(self, group: Group, first: int, found: list[Completion], texts: list[str | None]) -> pa.RecordBatch:
-        import pyarrow as pa
+        from curate.verbs.sample_rows import served_rows
 
-        from curate.contracts import contract
-
-        n = len(found)
-        is_exact = self.tokenizer is not None
+        probed, is_exact = self.sampler.probed, self.tokenizer is not None
         same = {
-            "group_id": group.id,
-            "prompt_id": group.prompt_id,
             "policy": self.model,
             "policy_version": self.parameters["policy_version"],
             "temperature": self.setting.temperature,
             "top_p": self.setting.top_p,
             "token_exact": is_exact,
-            "logprob_semantics": self.sampler.probed.logprob_semantics if is_exact else None,
-            "hinted": False,
+            "logprob_semantics": probed.logprob_semantics if is_exact else None,
         }
         if self.rule:
             same |= {"n_initial": self.rule.n_initial, "stopping_rule": self.rule.text}
-        own: dict[str, Any] = {
-            "sample_index": list(range(n)),
-            "seed": [first + index for index in range(n)] if self.sampler.probed.is_seeded else [None] * n,
-            "completion": texts,
-            "completion_ids": [completion.ids for completion in found],
-            "logprobs": [completion.logprobs for completion in found],
-            "finish_reason": [completion.finish_reason for completion in found],
-        }
-        columns = own | {key: [value] * n for key, value in same.items()}
-        schema = contract("samples").loose_schema
-        return pa.record_batch(
-            [pa.array(columns[f.name], f.type) if f.name in columns else pa.nulls(n, f.type) for f in schema],
-            schema=schema,
-        )
+        return served_rows(group.id, group.prompt_id, first if probed.is_seeded else None, found, texts, same)
+
+
+def _doubt(failed: dict[int, GroupFailed], n_asked: int) -> None:
+    """Where a server refuses most of a part, it is the server that has changed and not the prompts: ask again later."""
+    refused = [why for why in failed.values() if why.is_final]
+    if len(refused) > HOPELESS_SHARE * n_asked:
+        for why in refused:
+            why.is_final = False

@@ -90,7 +90,7 @@ def test_it_is_re_weighted(data: Dataset, scorer: str) -> None:
 
 
 def test_prompt_ids_come_back_as_sent(data: Dataset, raw_server: VllmServer, policy: Path) -> None:
-    from curate.models.load import load_tokenizer
+    from curate.models.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(policy)
     prompts = data.scan("prompts").select("prompt", "prompt_ids").collect()

@@ -10,7 +10,7 @@ import pytest
 
 from curate.dataset import Dataset
 from curate.errors import ConfigError, ContractError
-from curate.models.load import load_tokenizer
+from curate.models.tokenizer import load_tokenizer
 from curate.training.reading import Found, Reader, read_rows
 from curate.training.rows import Rows
 from stored import PROMPTS, SAMPLES, write_rows
