@@ -8,6 +8,12 @@
     [reweight.unlikely]          # a named section is a variant of that name
     recipe = "unlikely_grpo"
     beta_rank = 0.25             # keys that are no option of the verb are parameters of the recipe
+    [reweight.mine]              # or one composed of pieces, their parameters in tables of their own
+    gate = "mixed"
+    shape = ["unlikeliness", "overlong"]
+    estimator = "rloo"
+    [reweight.mine.unlikeliness]
+    beta_rank = 0.25
 
 ``rounds = N`` above the sections repeats sample .. train (curate/rounds.py). No inheritance, no interpolation; paths are relative to the working directory; unknown keys are errors.
 """
@@ -130,9 +136,13 @@ def _trained(found: list[Step], n_rounds: int | None) -> dict[Path, Path]:
 
 
 def _as_if_trained(arguments: dict[str, Any], trained: dict[Path, Path]) -> dict[str, Any]:
-    """Put the model that training starts from for a checkpoint that this job is going to make."""
+    """Put the model that training starts from for a checkpoint that this job is going to make.
+
+    With ``server`` a model is a name, not a folder.
+    """
+    folders = () if arguments.get("server") else ("model", "local")
     return {
-        key: trained.get(value, value) if key in ("model", "local") and value is not None else value
+        key: trained.get(Path(value), value) if key in folders and value is not None else value
         for key, value in arguments.items()
     }
 
@@ -174,11 +184,7 @@ def _arguments(where: str, verb: Callable[..., Any], section: dict[str, Any], fo
     names = {parameter.rstrip("_"): parameter for parameter in parameters}
     given = {option: folder for option in DATASET_OPTIONS if _is_required(parameters.get(option))} | section
     if "set_" in parameters:
-        extra = [
-            f"{key}={json.dumps(value, ensure_ascii=False, default=str)}"
-            for key, value in given.items()
-            if key not in names
-        ]
+        extra = _dotted({key: value for key, value in given.items() if key not in names})
         given = {key: value for key, value in given.items() if key in names} | {"set": extra}
     fields = {  # a trailing "_" keeps names such as json apart from pydantic's own methods
         f"{name}_": (_field_type(hints[parameter]), Field(_default(parameters[parameter]), alias=name))
@@ -191,6 +197,17 @@ def _arguments(where: str, verb: Callable[..., Any], section: dict[str, Any], fo
         problems = "; ".join(_problem(detail, list(names)) for detail in error.errors())
         raise ConfigError(f"{where}: {problems}") from None
     return {parameter: getattr(checked, f"{name}_") for name, parameter in names.items()}
+
+
+def _dotted(values: dict[str, Any], prefix: str = "") -> list[str]:
+    """Return ``KEY=VALUE`` settings, ``TABLE.KEY=VALUE`` for those of a table."""
+    settings: list[str] = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            settings += _dotted(value, f"{prefix}{key}.")
+        else:
+            settings.append(f"{prefix}{key}={json.dumps(value, ensure_ascii=False, default=str)}")
+    return settings
 
 
 def _is_required(parameter: inspect.Parameter | None) -> bool:

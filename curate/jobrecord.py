@@ -28,7 +28,7 @@ class JobRecord:
     """Who made a variant and from what.
 
     ``inputs`` are read part by part, ``lookups`` as whole tables. ``command`` runs it again, with ``DATASET`` where the
-    folder of the dataset goes, which may be moved or copied.
+    folder of the dataset goes, which may be moved or copied. ``versions`` and ``about`` are recorded, not compared.
     """
 
     verb: str
@@ -38,6 +38,7 @@ class JobRecord:
     lookups: list[str]
     command: str
     versions: dict[str, str] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
 
     def command_for(self, dataset: Dataset) -> str:
         """Return the command line, for the dataset where it lies now."""
@@ -45,7 +46,7 @@ class JobRecord:
 
     @property
     def hash(self) -> str:
-        """16 hex digits of BLAKE2b over verb, parameters and inputs, not over versions."""
+        """16 hex digits of BLAKE2b over verb, parameters and inputs, not over versions and ``about``."""
         identity = [self.verb, self.ref, self.parameters, self.inputs, self.lookups]
         return hashlib.blake2b(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
 

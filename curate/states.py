@@ -15,7 +15,8 @@ from curate.parts import Footer, n_rows, read_footer
 State = Literal["done", "pending", "waiting", "stale"]
 
 IMPORT_FINISHED = "import.finished"
-BRINGERS = ("import", "prompts")  # the verbs whose rows come from outside: what they wrote must stay
+ALL = "all"
+BRINGERS = ("import", "prompts", "hint", "explain")  # the verbs whose rows come from outside: what they wrote must stay
 
 
 class ContentIds:
@@ -51,9 +52,15 @@ class ContentIds:
             self._heads[key] = f"{len(names)}:{hashlib.blake2b(ids.encode(), digest_size=8).hexdigest()}"
         return self._heads[key]
 
-    def inputs(self, name: str, inputs: list[TableRef], lookups: list[TableRef]) -> dict[str, str]:
+    def of_all(self, ref: TableRef) -> str:
+        """Return ``all:hash`` over all parts of a table, so that one added later changes it."""
+        return f"{ALL}:{self.of_head(ref).partition(':')[2]}"
+
+    def inputs(
+        self, name: str, inputs: list[TableRef], lookups: list[TableRef], *, reads_all_parts: bool = False
+    ) -> dict[str, str]:
         """Return what a part made now from these inputs would record of them."""
-        part_ids = {str(ref): self.of_part(ref, name) or "" for ref in inputs}
+        part_ids = {str(ref): self.of_all(ref) if reads_all_parts else self.of_part(ref, name) or "" for ref in inputs}
         return part_ids | {str(ref): self.of_head(ref) for ref in lookups}
 
     def changed(self, recorded: dict[str, str], name: str) -> list[str]:
@@ -61,6 +68,8 @@ class ContentIds:
         return [text for text, old in recorded.items() if self._current(parse_ref(text), old, name) != old]
 
     def _current(self, ref: TableRef, recorded: str, name: str) -> str | None:
+        if recorded.startswith(f"{ALL}:"):
+            return self.of_all(ref)
         if ":" in recorded:
             return self.of_head(ref, int(recorded.partition(":")[0]))
         return self.of_part(ref, name)

@@ -41,6 +41,7 @@ GOOD: dict[str, Row] = {
         "topk_ids": [[5], [6]],
         "topk_logprobs": [[-0.5], [0.0]],
         "n_initial": 4,
+        "stopping_rule": "mixed, at most 8",
     },
     "verdicts": {**KEY, "outcome": "correct", "reward": 1.0, "seconds": 0.1},
     "likelihoods": {
@@ -64,13 +65,14 @@ GOOD: dict[str, Row] = {
         "votes": [4, None],
         "step_offsets": [0, 3, 6, 9, 12],
     },
-    "branches": {**KEY, "step": 0, "n": 2, "rewards": [1.0, None]},
+    "branches": {**KEY, "step": 0, "n_kept": 0, "n": 2, "rewards": [1.0, None]},
     "advantages": {
         **KEY,
         "reward": 1.0,
         "shaped": 0.9,
         "advantage": 0.5,
         "weight": 1.0,
+        "kl_scale": 0.5,
         "token_advantages": [0.5, 0.1],
         "group_size": 1,
         "n_correct": 1,
@@ -96,6 +98,10 @@ ORDER = [
     ("contiguous_groups", [{}, {"group_id": 8}, {"sample_index": 1}]),
 ]
 UNSCORED: Row = dict.fromkeys(("n_tokens", "logprobs", "sum_logprob", "mean_logprob", "likelihood_rank"))
+LEFT: Row = {
+    **dict.fromkeys(("shaped", "advantage", "weight", "token_advantages")),
+    "drop_reason": "no_diversity",
+}
 # table -> (a piece of the rule's text, the changes that break it, row by row)
 BREAKS: dict[str, list[tuple[str, list[Row]]]] = {
     "prompts": [
@@ -130,6 +136,7 @@ BREAKS: dict[str, list[tuple[str, list[Row]]]] = {
         ("isfinite(list_min(flatten(topk_logprobs)))", [{"topk_logprobs": [[-1.0], [-INF]]}]),
         ("one_logprob_per_topk_id", [{"topk_ids": [[5], [6, 7]], "topk_logprobs": [[-1.0, -2.0], [-1.0]]}]),
         ("n_initial >= 1", [{"n_initial": 0}]),
+        ("((n_initial IS NULL) = (stopping_rule IS NULL))", [{"n_initial": None}]),
         (
             "(completion IS NOT NULL) OR",
             [{"completion": None, "completion_ids": None, "logprobs": None, "loss_mask": None, "token_exact": False}],
@@ -207,8 +214,11 @@ BREAKS: dict[str, list[tuple[str, list[Row]]]] = {
         ("n >= 1", [{"n": 0, "rewards": []}]),
         ("isfinite(list_min(rewards))", [{"rewards": [NAN, 1.0]}]),
         ("len(rewards) = n", [{"rewards": [1.0]}]),
+        ("n_kept >= 0", [{"step": 1, "n_kept": -1}]),
+        ("((step = 0) = (n_kept = 0))", [{"step": 1}]),
         ("unique_step", [{}, {}]),
-        ("contiguous_groups", [{}, {"group_id": 8}, {"step": 1}]),
+        ("ascending_steps", [{"step": 1, "n_kept": 5}, {"step": 2, "n_kept": 5}]),
+        ("contiguous_groups", [{}, {"group_id": 8}, {"step": 1, "n_kept": 3}]),
     ],
     "advantages": [
         ("sample_index >= 0", [{"sample_index": -1}]),
@@ -216,8 +226,12 @@ BREAKS: dict[str, list[tuple[str, list[Row]]]] = {
         ("isfinite(shaped)", [{"shaped": NAN}]),
         ("isfinite(advantage)", [{"advantage": NAN}]),
         ("isfinite(weight)", [{"weight": -1.0}]),
+        ("isfinite(kl_scale)", [{"kl_scale": -0.5}]),
         ("list_count(token_advantages)", [{"token_advantages": [1.0, None]}]),
         ("isfinite(list_min(token_advantages))", [{"token_advantages": [NAN]}]),
+        ("list_count(token_credit)", [{"token_credit": [1.0, None]}]),
+        ("isfinite(list_min(token_credit))", [{"token_credit": [INF]}]),
+        ("(token_credit IS NULL) OR", [{"token_credit": [1.0], **LEFT}]),
         ("drop_reason IN", [{"drop_reason": "boring"}]),
         ("group_size >= 0", [{"group_size": -1}]),
         ("n_correct >= 0", [{"n_correct": 2}]),
@@ -226,6 +240,7 @@ BREAKS: dict[str, list[tuple[str, list[Row]]]] = {
         ("(reward IS NOT NULL) OR", [{"reward": None}]),
         ("(token_advantages IS NULL) OR", [{"advantage": None, "weight": None, "drop_reason": "gated"}]),
         ("one_group_size_and_n_correct", [{"group_size": 2}]),
+        ("one_group_size_and_n_correct", [{"group_size": 2}, {"sample_index": 1, "group_size": 2, **LEFT}]),
         ("one_group_size_and_n_correct", [{"group_size": 2}, {"sample_index": 1, "group_size": 2, "n_correct": 2}]),
         ("one_group_size_and_n_correct", [{"group_size": 2}, {"sample_index": 1, "group_size": 2, "n_correct": None}]),
         *ORDER,
@@ -350,6 +365,12 @@ def test_a_part_in_which_nothing_was_scored_or_judged_keeps_every_rule() -> None
             known |= {"drop_reason": "unjudged", "group_size": 0}
         rows = rows_of(table, [{**known, "sample_index": i} for i in range(2)])
         assert violations(contract(table), rows) == []
+
+
+@pytest.mark.parametrize("reason", ["unjudged", "surplus", "no_likelihood", "no_rts", "no_diversity", "no_score", "no_branches"])
+def test_a_sample_that_left_its_group_is_not_in_its_size(reason: str) -> None:
+    left = LEFT | {"drop_reason": reason}
+    assert violations(contract("advantages"), rows_of("advantages", [{}, {"sample_index": 1, **left}])) == []
 
 
 @pytest.mark.parametrize("table", TABLES)

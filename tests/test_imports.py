@@ -31,7 +31,7 @@ LIBRARIES = {
 }
 
 ALLOWED = {  # folder -> (modules of curate beside itself, libraries)
-    "reweighting": ({"errors"}, {"polars"}),
+    "reweighting": ({"errors"}, {"polars", "numpy"}),
     "verifying": ({"errors", "records"}, set()),
     "judging": ({"errors", "records", "serving"}, {"orjson"}),
     "models": ({"errors"}, {"torch", "transformers"}),
@@ -39,6 +39,7 @@ ALLOWED = {  # folder -> (modules of curate beside itself, libraries)
     "serving": ({"errors"}, {"aiohttp", "stamina", "orjson"}),
     "sampling": ({"errors", "records", "models", "serving"}, {"torch"}),
     "training": (SPINE | {"records", "models"}, {"polars", "pyarrow", "numpy", "torch", "transformers"}),
+    "pairing": ({"errors"}, {"polars"}),
     "evaluating": ({"errors", "records"}, {"polars", "numpy"}),
     "reporting": ({"errors", "records", "console"}, {"polars", "altair"}),
     "tasks": ({"errors", "records"}, set()),

@@ -128,7 +128,7 @@ def test_logprob_wants_one_source(data: Dataset, tmp_path: Path) -> None:
     for arguments in ([], ["--from-sampler", "--model", str(tmp_path)]):
         result = CliRunner().invoke(app, ["logprob", str(data.root), *arguments])
         assert result.exit_code == 2
-        assert "either --model PATH or --from-sampler" in result.stderr
+        assert "give either model or from_sampler (--model PATH or --from-sampler)" in result.stderr
     missing = CliRunner().invoke(app, ["logprob", str(data.root), "--model", str(tmp_path / "nope")])
     assert missing.exit_code == 2
     assert "nope" in missing.stderr

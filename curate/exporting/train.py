@@ -154,6 +154,17 @@ def _refuse_hinted(kept: pl.DataFrame, name: str) -> None:
         )
 
 
+def _refuse_raw(scored: pl.DataFrame, ref: TableRef) -> None:
+    """Raise ConfigError where reference log-probs would be of another temperature than that of the samples."""
+    is_drawn = pl.col("temperature") > 0  # of a greedy sample every log-prob is raw
+    n_raw = scored.select((IS_RAW & is_drawn & pl.col("logprobs").is_not_null()).sum()).item()
+    if n_raw:
+        raise ConfigError(
+            f"{n_raw:,} log-probs of {ref} are raw, and their samples were drawn at a temperature other than 1: a reference "
+            "for training is of the sampling temperature; score in process with `curate logprob DIR --model PATH`"
+        )
+
+
 def _kept_rows(data: Dataset, refs: list[TableRef], name: str, prompts: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     samples = read(data, refs[0], name, _SAMPLE_COLUMNS)
     columns = ["group_id", "sample_index", "advantage", "token_advantages", "weight"]
@@ -161,8 +172,10 @@ def _kept_rows(data: Dataset, refs: list[TableRef], name: str, prompts: pl.DataF
     same_keys(samples, advantages, f"{refs[1]}/{name}")
     zipped = _frame(samples).with_columns(_frame(advantages.select(columns[2:])))
     if len(refs) > 2:
-        scored = read(data, refs[2], name, ["group_id", "sample_index", "logprobs", "mean_logprob"])
+        columns = ["group_id", "sample_index", "logprobs", "mean_logprob", "logprob_semantics"]
+        scored = read(data, refs[2], name, columns)
         same_keys(samples, scored, f"{refs[2]}/{name}")
+        _refuse_raw(_frame(scored).with_columns(_frame(samples)["temperature"]), refs[2])
         if scored["logprobs"].null_count > scored["mean_logprob"].null_count:
             raise ConfigError(
                 f"{refs[2]} keeps no log-probs of single tokens (those of the sampler are old_logprobs already): "

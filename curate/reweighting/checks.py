@@ -5,16 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from curate.errors import ConfigError, ContractError
+from curate.reweighting.columns import IMPORT, column_of, dtype_of, is_text
 from curate.reweighting.order import KEY, Ordered
 from curate.reweighting.recipe import CORRECT, REWARD, Recipe, needed_columns
-
-_COMMANDS = {
-    **dict.fromkeys(("group_id", "sample_index"), "curate import PATH --to DIR"),
-    **dict.fromkeys(("reward", "outcome"), "curate verify DIR --verifier NAME"),
-    **dict.fromkeys(("mean_logprob", "sum_logprob", "n_tokens"), "curate logprob DIR --model PATH"),
-    **dict.fromkeys(("rts", "n_steps", "first_error_step"), "curate judge DIR --rule NAME"),
-}
-
 
 _TEXT = (pl.String, pl.Categorical, pl.Enum, pl.Null)
 OUTCOMES = ("correct", "incorrect", "unparsable", "timeout", "error")
@@ -23,16 +16,19 @@ OUTCOMES = ("correct", "incorrect", "unparsable", "timeout", "error")
 def check_columns(frame: pl.DataFrame, recipe: Recipe) -> None:
     """Raise ConfigError for a column that the recipe reads and the frame lacks or holds as text.
 
-    ``outcome`` may be absent: rewards of 0, 1 and null then say who is correct (``check_rewards``).
+    ``outcome`` may be absent: rewards of 0, 1 and null then say who is correct (``check_rewards``); ``n_initial`` too: no
+    stopping rule then drew a group.
     """
-    numbers = [column for column in needed_columns(recipe) if column != "outcome"]
-    for column in (*KEY, *numbers):
+    needed = [column for column in needed_columns(recipe) if column not in ("outcome", "n_initial")]
+    for column in (*KEY, *needed):
         if column not in frame.columns:
-            command = f": run `{_COMMANDS[column]}`" if column in _COMMANDS else ""
-            raise ConfigError(f"{recipe.name} reads the column {column}, which is not there{command}")
-    for column in numbers:
+            raise ConfigError(f"{recipe.name} reads the column {column}, which is not there{_made_by(column)}")
+    for column in (column for column in needed if not is_text(column)):
         dtype = frame.schema[column]
-        if not (dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)):
+        if dtype_of(column).is_nested():
+            if not (dtype.is_nested() or dtype == pl.Null):
+                raise ConfigError(f"{recipe.name} reads {column} as a list, but its type is {dtype}")
+        elif not (dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)):
             raise ConfigError(f"{recipe.name} reads {column} as a number, but its type is {dtype}")
     if "outcome" in frame.columns and frame.schema["outcome"].base_type() not in _TEXT:
         raise ConfigError(f"outcome must be text ({', '.join(OUTCOMES)}), but its type is {frame.schema['outcome']}")
@@ -99,6 +95,12 @@ def check_rewards(samples: pl.DataFrame, recipe: Recipe, has_outcome: bool) -> N
             f"{recipe.name} is defined for rewards of 1 where the outcome is correct and 0 elsewhere, and "
             f"{found['at_odds']} rows differ: verify again, or use a recipe for real rewards (`curate recipes`)"
         )
+
+
+def _made_by(name: str) -> str:
+    known = column_of(name)
+    command = IMPORT if name in KEY else known.command if known else None
+    return f": run `{command}`" if command else ""
 
 
 def _count(rows: pl.DataFrame, what: str) -> str:

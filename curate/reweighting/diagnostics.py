@@ -12,10 +12,11 @@ from typing import Any
 
 import polars as pl
 
+from curate.reweighting.drawdown import DRAWN_TO, drawn_to
 from curate.reweighting.order import GROUP, KEY, in_key_order
+from curate.reweighting.reasons import REASONS
 
 MAX_RANKS = 128  # the last entry of a list by rank holds all later ranks
-REASONS = ("unjudged", "no_likelihood", "no_rts", "singleton", "all_wrong", "all_correct", "degenerate", "gated")
 CLASSES = ("unjudged", "singleton", "all_wrong", "all_correct", "mixed")
 
 _ADVANTAGE = pl.col("advantage")
@@ -26,8 +27,10 @@ _OPTIONAL = ("mean_logprob", "sum_logprob", "likelihood_rank", "rts", "n_steps",
 Stats = dict[str, Any]
 
 
-def diagnose(frame: pl.DataFrame) -> Stats:
+def diagnose(frame: pl.DataFrame, draw: int | None = None) -> Stats:
     """Count what ``reweight`` did to the samples of ``frame``: JSON-able sums, additive over parts of whole groups.
+
+    ``draw`` is what ``reweight`` got.
 
     - rows, rows_kept, rows_dropped by reason; groups, groups_kept, groups_dropped by the reason of those dropped
       whole; groups_by_class by the outcomes of their judged samples
@@ -36,18 +39,21 @@ def diagnose(frame: pl.DataFrame) -> Stats:
     - groups_cancelled: kept groups with one correct sample whose reward was shaped while its advantage is the plain
       (G-1)/sqrt(G): the std took the shaping back
     - max_abs_advantage (merged by max)
+    - groups_drawn: those sampled under a stopping rule; advantages_at_cap: kept samples of them at +-sqrt(G)
     - advantage_by_rank: count and sum of A of kept correct samples by likelihood rank in the group, 1 = most likely
-      by mean_logprob, a shared average rank rounded down; ``likelihood_rank`` is used where the frame has it
+      by mean_logprob, a shared average rank rounded down; ``likelihood_rank`` is used where the frame has it and no
+      sample is surplus (a surplus one has no rank among those that train)
     - rank_agreement: of pairs of kept samples next to each other by sample_index, how many mean_logprob and
       sum_logprob order alike, oppositely, or tie
     - rts_with_n_steps, rts_with_n_tokens: moments over samples that have both
     """
-    samples = in_key_order(_columns(frame)).frame
+    samples = in_key_order(_columns(frame, draw)).frame
     drops = _count_drops(samples)
     return {
         **_count_rows(samples),
         **drops,
         **_count_groups(samples),
+        **_count_drawn(samples),
         "groups_degenerate": drops["groups_dropped"]["degenerate"] + _kept_without_signal(samples),
         "groups_cancelled": _cancelled(samples),
         "advantage_by_rank": _advantage_by_rank(samples),
@@ -57,10 +63,11 @@ def diagnose(frame: pl.DataFrame) -> Stats:
     }
 
 
-def _columns(frame: pl.DataFrame) -> pl.DataFrame:
-    """Select what is counted: numbers as float64, and whether a judged sample is correct."""
+def _columns(frame: pl.DataFrame, draw: int | None) -> pl.DataFrame:
+    """Select what is counted: numbers as float64, whether a judged sample is correct, and what its group is drawn to."""
     present = [pl.col(column).cast(pl.Float64) for column in _OPTIONAL if column in frame.columns]
     outcome = pl.col("outcome").cast(pl.String) == "correct" if "outcome" in frame.columns else pl.col("reward") == 1
+    size = drawn_to(frame, draw)
     return frame.select(
         *KEY,
         pl.col("reward", "shaped", "advantage").cast(pl.Float64),
@@ -69,6 +76,7 @@ def _columns(frame: pl.DataFrame) -> pl.DataFrame:
         "n_correct",
         *present,
         correct=pl.when(pl.col("reward").is_not_null()).then(outcome),
+        drawn_to=pl.lit(None, pl.Int64) if size is None else size,
     )
 
 
@@ -124,6 +132,14 @@ def _count_groups(samples: pl.DataFrame) -> Stats:
     }
 
 
+def _count_drawn(samples: pl.DataFrame) -> Stats:
+    drawn = samples.filter(DRAWN_TO.is_not_null())
+    return {
+        "groups_drawn": drawn[GROUP].n_unique(),
+        "advantages_at_cap": drawn.filter(_ADVANTAGE.abs() >= DRAWN_TO.sqrt()).height,
+    }
+
+
 def _cancelled(samples: pl.DataFrame) -> int:
     columns = samples.select("reward", "shaped", "advantage", "correct", "n_correct", "group_size")
     alone = columns.filter(_KEPT & _CORRECT & (pl.col("n_correct") == 1))
@@ -152,10 +168,11 @@ def _named(names: Sequence[str], *counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _advantage_by_rank(samples: pl.DataFrame) -> Stats | None:
-    if "likelihood_rank" in samples.columns:
+    is_surplus = pl.col("drop_reason").eq_missing("surplus")
+    if "likelihood_rank" in samples.columns and not samples.select(is_surplus.any()).item():
         rank = pl.col("likelihood_rank")
     elif "mean_logprob" in samples.columns:
-        rank = pl.col("mean_logprob").rank("average", descending=True).over(GROUP)
+        rank = pl.when(~is_surplus).then("mean_logprob").rank("average", descending=True).over(GROUP)
     else:
         return None
     by_rank = (

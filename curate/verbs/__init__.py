@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from curate.verbs.branch import branch
 from curate.verbs.check import check
 from curate.verbs.compare import compare
 from curate.verbs.demo import demo
 from curate.verbs.evaluate import evaluate
+from curate.verbs.explain import explain
 from curate.verbs.export import export
+from curate.verbs.hint import hint
 from curate.verbs.import_ import import_
 from curate.verbs.judge import judge
 from curate.verbs.logprob import logprob
+from curate.verbs.pairs import pairs
 from curate.verbs.prompts import prompts
 from curate.verbs.recipes import recipes
 from curate.verbs.report import report
@@ -36,9 +40,13 @@ VERBS: dict[str, Callable[..., Any]] = {
     "prompts": prompts,
     "sample": sample,
     "verify": verify,
+    "hint": hint,
+    "explain": explain,
     "logprob": logprob,
     "judge": judge,
+    "branch": branch,
     "reweight": reweight,
+    "pairs": pairs,
     "compare": compare,
     "export": export,
     "train": train,

@@ -44,7 +44,7 @@ def sample(
     target_correct: int | None,
     max_samples: int | None,
     verifier: str | None,
-    **_: Any,
+    **given: Any,
 ) -> None:
     from math import isfinite
 
@@ -57,7 +57,7 @@ def sample(
             "give one of server (--server URL --model M: a served model), local (--local PATH: a checkpoint to sample "
             "from) and reference (--reference: known solutions)"
         )
-    _served_model(server, model, tokenizer, api)
+    _served_model(server, model, tokenizer, api, given)
     if local is not None:
         find_checkpoint(local)
     if not (isfinite(temperature) and temperature >= 0):
@@ -73,16 +73,17 @@ def sample(
         find_verifier(verifier)
 
 
-def _served_model(server: list[str] | None, model: str | None, tokenizer: Path | None, api: str) -> None:
+def _served_model(
+    server: list[str] | None, model: str | None, tokenizer: Path | None, api: str, given: dict[str, Any]
+) -> None:
     from curate.errors import ConfigError
-    from curate.serving.urls import server_urls
     from curate.verbs.lookup import find_checkpoint
 
     if not server:
         if model is not None or tokenizer is not None:
             raise ConfigError("model and tokenizer are those of a served model: give --server URL too")
         return
-    server_urls(server)
+    _connection(server, given)
     if not model:
         raise ConfigError("--server URL needs --model M: the name of the model on its server")
     if (tokenizer is None) != (api == "openai"):
@@ -95,12 +96,28 @@ def _served_model(server: list[str] | None, model: str | None, tokenizer: Path |
         find_checkpoint(tokenizer)
 
 
+def _connection(server: list[str] | None, given: dict[str, Any]) -> None:
+    """Refuse addresses, limits and keys that cannot be; nothing is asked."""
+    from dataclasses import fields
+
+    from curate.verbs.connect import Connection
+
+    how = {each.name: given[each.name] for each in fields(Connection) if each.name in given}
+    Connection(tuple(server or ()), **how).client()
+
+
 def verify(verifier: str, as_: str | None, **_: Any) -> None:
     from curate.dataset import variant_name
     from curate.verbs.lookup import find_verifier
 
     find_verifier(verifier)
     variant_name(as_ or verifier)
+
+
+def hint(template: str, **_: Any) -> None:
+    from curate.verbs.hinted import check_template
+
+    check_template(template)
 
 
 def logprob(
@@ -146,8 +163,6 @@ def judge(
     as_: str | None,
     **given: Any,
 ) -> None:
-    from dataclasses import fields
-
     from curate.errors import ConfigError
     from curate.verbs.calibrate import refuse_calibration
     from curate.verbs.judge import choose_scope, variant
@@ -166,16 +181,46 @@ def judge(
         raise ConfigError(f"model, score and task are for a served judge: leave them away with rule {rule}")
     choose_scope(rule, scope, task)
     if rule is None:
-        from curate.verbs.connect import Connection
-
-        how = {each.name: given[each.name] for each in fields(Connection) if each.name in given}
-        Connection(tuple(server or ()), **how).client()
+        _connection(server, given)
         Judging(model or "", split=split, scores=tuple(score or ())).check()
     elif find_clusters(rule) is None:
         find_rule(rule)
     if calibrate is not None:
         refuse_calibration(calibrate, rule, task)
     variant(rule, model, task, as_)
+
+
+def branch(
+    local: Path | None,
+    server: list[str] | None,
+    model: str | None,
+    tokenizer: Path | None,
+    split: str,
+    temperature: float | None,
+    top_p: float | None,
+    as_: str | None,
+    **given: Any,
+) -> None:
+    from math import isfinite
+
+    from curate.errors import ConfigError
+    from curate.verbs.branch import name_of
+    from curate.verbs.judge_rows import find_split
+    from curate.verbs.lookup import find_checkpoint
+
+    if (local is None) == (not server):
+        raise ConfigError(
+            "give either local (--local PATH: a checkpoint) or server (--server URL --model M): who goes on"
+        )
+    _served_model(server, model, tokenizer, "vllm", given)
+    if local is not None:
+        find_checkpoint(local)
+    if temperature is not None and not (isfinite(temperature) and temperature > 0):
+        raise ConfigError(f"temperature is {temperature}: at 0 all continuations of a place are one; give more than 0")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ConfigError(f"top_p is {top_p:g}: give a share above 0, at most 1; 1 samples from every token")
+    find_split(split)
+    name_of(local, model, as_)
 
 
 def reweight(
@@ -192,6 +237,15 @@ def reweight(
 
     make_recipe(recipe, gate, shape, estimator, weighting, set_)
     name_of(recipe, as_)
+
+
+def pairs(recipe: str, set_: list[str] | None, as_: str | None, **_: Any) -> None:
+    from curate.dataset import variant_name
+    from curate.job import split_setting
+    from curate.verbs.pair_recipes import build
+
+    build(recipe, dict(split_setting(setting) for setting in set_ or []))
+    variant_name(as_ or recipe)
 
 
 def train(model: Path, ref_model: Path | None, **given: Any) -> None:
@@ -263,9 +317,12 @@ CHECKS: dict[str, Callable[..., None]] = {
     "prompts": prompts,
     "sample": sample,
     "verify": verify,
+    "hint": hint,
     "logprob": logprob,
     "judge": judge,
+    "branch": branch,
     "reweight": reweight,
+    "pairs": pairs,
     "train": train,
     "evaluate": evaluate,
     "report": report,

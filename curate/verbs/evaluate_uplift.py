@@ -29,14 +29,14 @@ def measure_uplift(folder: Path, model: Path, scorer: str | None, as_: str | Non
     data = Dataset(folder)
     data.choose("verdicts", verifier)  # before anything is scored
     checkpoint = find_checkpoint(model)
-    trained_name = as_ or default_name(checkpoint)
+    trained_name = as_ or default_name(str(checkpoint.resolve()))
     initial_name = scorer or SAMPLER
     if trained_name == initial_name:
         raise ConfigError(
             f"likelihoods/scorer={initial_name} is the initial model's: name the trained one with --as NAME"
         )
     initial = _initial(data, scorer)
-    logprob(folder, model=checkpoint, as_=as_)
+    logprob(folder, model=str(checkpoint), as_=as_)
     return uplift_between(data, initial, data.choose("likelihoods", trained_name), verifier)
 
 
@@ -48,8 +48,9 @@ def uplift_between(data: Dataset, initial: TableRef, trained: TableRef, verifier
 
 
 def uplift_rows(data: Dataset, initial: TableRef, trained: TableRef, verifier: str | None = None) -> pl.DataFrame:
-    """Return the frame that ``curate.evaluating.uplift_by_rank`` reads; hinted samples are left out.
+    """Return the frame that ``curate.evaluating.uplift_by_rank`` reads.
 
+    Hinted samples are left out, and those drawn after a stopping rule looked: they would make ranks of every length.
     Raises ConfigError as ``measure_uplift`` does, or where a table is stale or unfinished.
     """
     rows = _likelihoods(data, data.choose("verdicts", verifier), initial, trained)
@@ -86,13 +87,15 @@ def _likelihoods(data: Dataset, verdicts: TableRef, initial: TableRef, trained: 
 
     from curate.verbs.outcomes import read_beside
 
-    columns = ["group_id", "sample_index", "hinted", "temperature", "top_p"]
+    columns = ["group_id", "sample_index", "hinted", "temperature", "top_p", "n_initial"]
     others = [
         (verdicts, {"outcome": "outcome"}),
         (initial, {"sum_logprob": "initial", "logprob_semantics": "initial_semantics"}),
         (trained, {"sum_logprob": "trained", "logprob_semantics": "trained_semantics"}),
     ]
-    return pl.concat(read_beside(data, data.choose("samples"), columns, others)).filter(~pl.col("hinted"))
+    is_late = (pl.col("sample_index") >= pl.col("n_initial")).fill_null(False)
+    rows = pl.concat(read_beside(data, data.choose("samples"), columns, others))
+    return rows.filter(~pl.col("hinted") & ~is_late).drop("n_initial")
 
 
 def _refuse_other_distributions(data: Dataset, initial: TableRef, rows: pl.DataFrame) -> None:

@@ -45,11 +45,23 @@ def figures(statistics: dict[str, Any]) -> list[tuple[str, str]]:
         ("one success, shaping cancelled by the std", f"{s['groups_cancelled']:,} groups"),
         ("degenerate after shaping", f"{s['groups_degenerate']:,} groups"),
         ("largest |A|", number(s["max_abs_advantage"])),
+        *_drawn(s),
         ("rank agreement of mean with sum log-prob (tau)", number(s["rank_agreement"])),
         (
             "correlation of RTS with steps, with tokens",
             f"{number(s['rts_with_n_steps'])}, {number(s['rts_with_n_tokens'])}",
         ),
+    ]
+
+
+def _drawn(s: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the lines on groups sampled under a stopping rule: their mix of outcomes is no pass rate."""
+    if not s.get("groups_drawn"):
+        return []
+    surplus = s["rows_dropped"]["surplus"]
+    return [
+        ("sampled under a stopping rule", f"{s['groups_drawn']:,} groups, {surplus:,} surplus samples not trained"),
+        ("samples of them with A at the cap", f"{s['advantages_at_cap']:,}"),
     ]
 
 

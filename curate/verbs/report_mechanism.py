@@ -117,14 +117,16 @@ def _recipe(name: str, each: dict[str, Any]) -> dict[str, Any]:
 def _thirds(each: dict[str, Any]) -> tuple[float | None, float | None]:
     """Return the mean advantage of correct samples at the likeliest and at the rarest third of the ranks.
 
-    Ranks are those of a group of the mean size, also where nothing correct was found at the last of them.
+    Ranks are those of a group of the mean size, also where nothing correct was found at the last of them; samples that
+    a group was not drawn down to have none.
     """
     from curate.reporting import outer_thirds
 
     ranks = each["advantage_by_rank"]
     if not ranks or not each["groups"]:
         return None, None
-    padding = [0] * (round(each["rows"] / each["groups"]) - len(ranks["n"]))
+    n_ranked = each["rows"] - each["rows_dropped"].get("surplus", 0)
+    padding = [0] * (round(n_ranked / each["groups"]) - len(ranks["n"]))
     return outer_thirds([*ranks["n"], *padding], [*ranks["sum"], *padding])
 
 

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from curate.verbs.options import As, DatasetDir, JudgeVariant, Overwrite, ScorerVariant, VerifierVariant
 
 if TYPE_CHECKING:
-    import polars as pl
-
-    from curate.dataset import Dataset, TableRef
-    from curate.reweighting import Recipe
+    from curate.dataset import Dataset
+    from curate.reweighting import Recipe, Whole
     from curate.stage import Made, Stage
-
-COLUMNS = {
-    "verdicts": ("reward", "outcome"),
-    "likelihoods": ("mean_logprob", "sum_logprob", "n_tokens", "likelihood_rank"),
-    "feedback": ("rts", "first_error_step", "n_steps"),
-}
-KEY = ["group_id", "sample_index"]
+    from curate.verbs.reweight_parts import Parts
 
 
 def reweight(
     dataset: DatasetDir,
-    recipe: Annotated[str, typer.Option(metavar="NAME", help="A recipe; `curate recipes` lists them.")],
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A recipe; `curate recipes` lists them, and the pieces below.")
+    ] = None,
+    gate: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A gate before the recipe's own; may be repeated.")
+    ] = None,
+    shape: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A shaping, with --estimator; may be repeated, in order.")
+    ] = None,
+    estimator: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="An estimator, in place of --recipe: compose one, named with --as."),
+    ] = None,
+    weighting: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Weigh the groups of the dataset against each other.")
+    ] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the recipe; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A parameter of the recipe, or PIECE.KEY=VALUE of a piece; may be repeated.",
+        ),
     ] = None,
     verifier: VerifierVariant = None,
     scorer: ScorerVariant = None,
@@ -37,6 +49,14 @@ def reweight(
         Literal["zero", "null"],
         typer.Option(help="zero: no answer is a wrong answer; null: it is not judged, and dropped."),
     ] = "zero",
+    draw: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            metavar="G",
+            help="Samples that a group sampled under a stopping rule trains on; if not set, the first number drawn.",
+        ),
+    ] = None,
     allow_mixed_policy: Annotated[
         bool, typer.Option("--allow-mixed-policy", help="Rank likelihoods inside groups sampled by several policies.")
     ] = False,
@@ -45,83 +65,158 @@ def reweight(
 ) -> None:
     """Turn rewards into advantages by a recipe, and say what that does to the data."""
     from curate.console import command, say
-    from curate.dataset import VARIANT_KEYS, Dataset, TableRef, variant_name
-    from curate.job import split_setting
+    from curate.dataset import VARIANT_KEYS, Dataset, TableRef
     from curate.jobrecord import DATASET
-    from curate.reweighting import build
     from curate.stage import Stage, run_stage
+    from curate.verbs.calibrate import warn_uncalibrated
     from curate.verbs.figures import print_figures, stored_statistics
+    from curate.verbs.reweight_parts import Parts, extras, tables
 
-    settings = dict(split_setting(setting) for setting in set_ or [])
-    made = build(recipe, settings)
+    made = make_recipe(recipe, gate, shape, estimator, weighting, set_)
+    variant = name_of(recipe, as_)
     data = Dataset(dataset)
     if not allow_mixed_policy:
         _refuse_mixed_policy(data, made)
     chosen = {"verdicts": verifier, "likelihoods": scorer, "feedback": judge}
-    inputs = _inputs(data, made, chosen)
-    extras = _extras(data, inputs, chosen)
+    inputs = tables(data, made, chosen)
+    parts = Parts(data, made, inputs, extras(data, inputs, chosen), unparsable)
     again = command(
         "reweight",
         DATASET,
         recipe=recipe,
+        gate=gate,
+        shape=shape,
+        estimator=estimator,
+        weighting=weighting,
         set_=set_,
         **{VARIANT_KEYS[ref.table]: ref.variant for ref in inputs if ref.variant},
         as_=as_,
         unparsable=None if unparsable == "zero" else unparsable,
+        draw=draw,
         allow_mixed_policy=allow_mixed_policy,
     )
+    surveyed = Surveyed(parts, draw)
     stage = Stage(
         verb="reweight",
-        ref=TableRef("advantages", variant_name(as_ or recipe)),
+        ref=TableRef("advantages", variant),
         inputs=inputs,
-        parameters={"recipe": made.name, **made.parameters, "unparsable": unparsable},
+        lookups=parts.lookups,
+        parameters={"recipe": made.name, **made.parameters, "unparsable": unparsable}
+        | ({} if draw is None else {"draw": draw}),
+        about={"composition": made.composition},
         command=again,
-        make=lambda name, _: make_part(data, made, inputs, extras, name, unparsable),
+        prepare=surveyed.prepare,
+        make=lambda name, _: make_part(parts, name, draw, surveyed.whole),
+        reads_all_parts=made.reads_dataset,
     )
+    for ref in inputs:
+        if ref.table == "feedback":
+            warn_uncalibrated(data, ref)
     if dry_run:
-        _dry_run(data, stage)
+        _dry_run(data, stage, surveyed)
         return
     summary = run_stage(data, stage, overwrite=overwrite)
     say(summary)
     print_figures(str(stage.ref), stored_statistics(data, stage.ref))
 
 
-def _inputs(data: Dataset, recipe: Recipe, chosen: dict[str, str | None]) -> list[TableRef]:
-    """Return samples and the variants that the recipe reads; raises ConfigError where one is missing or unclear."""
+def make_recipe(
+    recipe: str | None,
+    gate: list[str] | None,
+    shape: list[str] | None,
+    estimator: str | None,
+    weighting: str | None,
+    set_: list[str] | None,
+) -> Recipe:
+    """Build the recipe that the options describe; raises ConfigError."""
+    from curate.reweighting import compose_named
+
+    return compose_named(
+        recipe,
+        estimator=estimator,
+        shape=shape or [],
+        gate=gate or [],
+        weighting=weighting,
+        settings=_nested(set_ or []),
+    )
+
+
+def name_of(recipe: str | None, as_: str | None) -> str:
+    """Return the name of the variant; raises ConfigError for a composition without one."""
+    from curate.dataset import variant_name
     from curate.errors import ConfigError
-    from curate.reweighting import needed_columns
 
-    needed = set(needed_columns(recipe))
-    inputs = [data.choose("samples")]
-    for table, columns in COLUMNS.items():
-        if read := needed & set(columns):
-            try:
-                inputs.append(data.choose(table, chosen[table]))
-            except ConfigError as error:
-                raise ConfigError(f"recipe {recipe.name} needs {', '.join(sorted(read))}: {error}") from None
-    return inputs
+    if as_ is None and recipe is None:
+        raise ConfigError("a recipe composed of pieces has no name: give one with --as NAME")
+    return variant_name(as_ or recipe or "")
 
 
-def _extras(data: Dataset, inputs: list[TableRef], chosen: dict[str, str | None]) -> list[TableRef]:
-    """Return variants that the recipe does not read but the diagnostics can: the one named, or the only one."""
-    from curate.dataset import TableRef
+def _nested(settings: list[str]) -> dict[str, Any]:
+    """Return ``{"beta_rank": 0.25, "overlong": {"cache": 64}}`` for ``beta_rank=0.25`` and ``overlong.cache=64``."""
+    from curate.errors import ConfigError
+    from curate.job import split_setting
 
-    read = {ref.table for ref in inputs}
-    extras = []
-    for table in COLUMNS:
-        names = data.variants(table)
-        if table not in read and (chosen[table] is not None or len(names) == 1):
-            extras.append(data.choose(table, chosen[table]) if chosen[table] else TableRef(table, names[0]))
-    return extras
+    nested: dict[str, Any] = {}
+    for setting in settings:
+        name, value = split_setting(setting)
+        *path, key = name.split(".")
+        table = nested
+        for part in path:
+            table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"--set {setting}: {part} has a value already, so that it is no table")
+        table[key] = value
+    return nested
+
+
+class Surveyed:
+    """What a recipe needs to know of the whole dataset, read in a first pass over all parts."""
+
+    def __init__(self, parts: Parts, draw: int | None) -> None:
+        self.parts, self.draw = parts, draw
+        self.whole: Whole | None = None
+
+    def prepare(self) -> None:
+        """Read all parts; raises ConfigError where one waits for an input: sums over the rest would be other sums."""
+        from curate.errors import ConfigError
+
+        if not self.parts.recipe.reads_dataset:
+            return
+        data, (samples, *others) = self.parts.data, self.parts.inputs
+        names = data.parts(samples)
+        for ref in others:
+            missing = [name for name in names if not data.part(ref, name).exists()]
+            if missing:
+                raise ConfigError(
+                    f"{self.parts.recipe.name} reads the whole dataset, and {ref} lacks {len(missing)} part(s), first "
+                    f"{missing[0]}: run `{data.maker(ref.table)}` for the others first"
+                )
+        self.read(names)
+
+    def read(self, names: list[str]) -> None:
+        """Survey the parts named."""
+        import polars as pl
+
+        from curate.reweighting import conclude, survey
+        from curate.stage import progress
+
+        if not self.parts.recipe.reads_dataset or not names:
+            return
+        found = []
+        with progress(len(names), "survey") as bar:
+            for name in names:
+                found.append(survey(self.parts.frame(name), self.parts.recipe, self.draw))
+                bar.update()
+        self.whole = conclude(pl.concat(found), self.parts.recipe)
 
 
 def _refuse_mixed_policy(data: Dataset, recipe: Recipe) -> None:
     """Raise ConfigError where the recipe reads likelihoods and a group mixes policies: before anybody pays for scoring."""
     from curate.errors import ConfigError
     from curate.query import mixed_policy_groups
-    from curate.reweighting import needed_columns
+    from curate.verbs.reweight_parts import read_of
 
-    if not set(needed_columns(recipe)) & set(COLUMNS["likelihoods"]):
+    if read_of(recipe, "likelihoods") in ([], ["n_tokens"]):
         return
     mixed = mixed_policy_groups(data, data.choose("samples"))
     if mixed:
@@ -131,20 +226,16 @@ def _refuse_mixed_policy(data: Dataset, recipe: Recipe) -> None:
         )
 
 
-def make_part(
-    data: Dataset, recipe: Recipe, inputs: list[TableRef], extras: list[TableRef], name: str, unparsable: str
-) -> Made:
-    """Re-weight one part; the footer gets recipe, parameters, source and the part's diagnostics."""
+def make_part(parts: Parts, name: str, draw: int | None, whole: Whole | None) -> Made:
+    """Re-weight one part; the footer gets recipe, parameters, composition, source and the part's diagnostics."""
     import polars as pl
 
     from curate.contracts import contract
     from curate.reweighting import apply, diagnose
     from curate.stage import Made
 
-    frame = _zip(data, [*inputs, *(ref for ref in extras if data.part(ref, name).exists())], name)
-    if unparsable == "null":
-        frame = frame.with_columns(reward=pl.when(pl.col("outcome") != "unparsable").then("reward"))
-    weighted = apply(frame, recipe)
+    recipe = parts.recipe
+    weighted = apply(parts.frame(name), recipe, draw, whole)
     columns = [c for c in contract("advantages").schema.names if c in weighted.columns]
     rows = weighted.select(columns).to_arrow(compat_level=pl.CompatLevel.oldest())
     reasons = weighted["drop_reason"].drop_nulls().value_counts()
@@ -152,34 +243,26 @@ def make_part(
     about = {
         "recipe": recipe.name,
         "parameters": dict(recipe.parameters),
+        "composition": recipe.composition,
         "source": list(recipe.source),
-        "diagnostics": diagnose(weighted),
+        "diagnostics": diagnose(weighted, draw),
     }
+    if whole is not None:
+        about["dataset"] = whole.figures
     return Made(contract("advantages").rows({c: rows[c] for c in columns}), dropped=dropped, about=about)
 
 
-def _zip(data: Dataset, refs: list[TableRef], name: str) -> pl.DataFrame:
-    """Put the columns of one part of every table side by side; every part holds the same samples in the same order."""
-    from curate.stage import read_frame, refuse_other_keys
-
-    frame = read_frame(data, refs[0], name, KEY)
-    for ref in refs[1:]:
-        other = read_frame(data, ref, name, [*KEY, *COLUMNS[ref.table]])
-        refuse_other_keys(all(frame[key].equals(other[key]) for key in KEY), f"{ref}/{name}")
-        frame = frame.with_columns(other.get_columns()[len(KEY) :])
-    return frame
-
-
-def _dry_run(data: Dataset, stage: Stage) -> None:
+def _dry_run(data: Dataset, stage: Stage, surveyed: Surveyed) -> None:
     """Make every part whose inputs are there, show the diagnostics, keep nothing."""
     from curate.console import say
     from curate.reweighting import merge
     from curate.stage import progress, refuse_stale
     from curate.verbs.figures import print_figures
 
-    refuse_stale(data, stage.inputs)
+    refuse_stale(data, [*stage.inputs, *stage.lookups])
     everything = data.parts(stage.inputs[0])
     names = [n for n in everything if all(data.part(ref, n).exists() for ref in stage.inputs)]
+    surveyed.read(names)
     diagnostics = []
     with progress(len(names), "reweight --dry-run") as bar:
         for name in names:

@@ -19,6 +19,7 @@ ALL = {
     "spectral_grpo": recipes.spectral_grpo(),
     "spectral_all": recipes.spectral_grpo(scope="all", shape="linear"),
     "unlikely_spectral": recipes.unlikely_spectral(beta_rank=0.25),
+    "diverse_grpo": recipes.diverse_grpo(lambda_div=0.5),
 }
 SPECTRAL = {"spectral_grpo", "spectral_all", "unlikely_spectral"}
 CORRECT_ONLY = {"raft"}
@@ -36,6 +37,7 @@ def group(rewards: list[float | None], **columns: list[object]) -> pl.DataFrame:
         "mean_logprob": [-0.5 - i for i in range(size)],
         "sum_logprob": [-50.0 - i for i in range(size)],
         "rts": [i / 10 for i in range(size)],
+        "diversity": [0.5] * size,
     }
     return pl.DataFrame({**base, **columns})
 
@@ -69,7 +71,9 @@ def test_an_empty_frame_stays_empty(name: str) -> None:
 @every_recipe_of_groups
 def test_a_group_of_one_is_a_singleton_also_where_nothing_was_read(name: str) -> None:
     for reward in (0.0, 1.0):
-        found = reweight(group([reward], mean_logprob=[None], sum_logprob=[None], rts=[None]), ALL[name])
+        found = reweight(
+            group([reward], mean_logprob=[None], sum_logprob=[None], rts=[None], diversity=[None]), ALL[name]
+        )
         assert_dropped(found, "singleton")
         assert found.select("shaped", "group_size").row(0) == (reward, 1)
 
@@ -109,7 +113,8 @@ def test_wrong_samples_of_a_mixed_group_are_gated_and_counted(name: str) -> None
 
 @every_recipe_of_groups
 def test_an_all_correct_group_is_dropped_and_nothing_is_read_for_it(name: str) -> None:
-    found = reweight(group([1.0] * 4, mean_logprob=[None] * 4, sum_logprob=[None] * 4, rts=[None] * 4), ALL[name])
+    unknown = dict.fromkeys(("mean_logprob", "sum_logprob", "rts", "diversity"), [None] * 4)
+    found = reweight(group([1.0] * 4, **unknown), ALL[name])
     assert_dropped(found, "all_correct")
     assert found["shaped"].to_list() == [1.0] * 4
     assert found["n_correct"].to_list() == [4] * 4
@@ -215,6 +220,20 @@ def test_a_missing_rts_leaves_the_group_only_where_it_is_read() -> None:
     assert reasons(reweight(group([0.0, 1.0, 0.0], rts=rts), ALL["spectral_all"])) == ["no_rts", None, None]
     assert reasons(reweight(group([1.0, 1.0, 0.0], rts=rts), ALL["spectral_all"])) == [None] * 3
     assert reasons(reweight(group([0.0, 1.0, 0.0], rts=rts), ALL["unlikely_spectral"])) == [None] * 3
+
+
+def test_a_missing_diversity_leaves_the_group_only_where_it_is_read() -> None:
+    recipe = ALL["diverse_grpo"]
+    mixed = reweight(group([1.0, 1.0, 0.0], diversity=[None, 0.5, None]), recipe)
+    assert mixed.select(NAMES).rows() == [
+        (None, None, None, "no_diversity", 2, 1),
+        (1.25, 0.625, 1.0, None, 2, 1),
+        (0.0, -0.625, 1.0, None, 2, 1),
+    ]
+    only_wrong_left = reweight(group([1.0, 0.0, 0.0], diversity=[None, None, None]), recipe)
+    assert reasons(only_wrong_left) == ["no_diversity", "all_wrong", "all_wrong"]
+    single = reweight(group([1.0, 0.0], diversity=[None, None]), recipe)
+    assert reasons(single) == ["no_diversity", "singleton"]
 
 
 def test_duplicates_share_a_likelihood_where_their_ids_are_known() -> None:

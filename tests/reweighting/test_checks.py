@@ -6,7 +6,7 @@ from curate.cli import app
 from curate.errors import ConfigError, ContractError
 from curate.reweighting import recipes
 from curate.reweighting.apply import apply, reweight
-from curate.reweighting.checks import _COMMANDS
+from curate.reweighting.columns import COLUMNS, IMPORT, SCORES
 from curate.reweighting.recipe import Recipe
 
 UNLIKELY = recipes.unlikely_grpo(beta_rank=0.25)
@@ -38,7 +38,7 @@ def test_a_missing_column_names_the_command_that_makes_it(recipe: Recipe, lackin
             function(full.drop(lacking), recipe)
 
 
-@pytest.mark.parametrize("command", sorted(set(_COMMANDS.values())))
+@pytest.mark.parametrize("command", sorted({IMPORT, SCORES, *(column.command for column in COLUMNS.values())}))
 def test_the_commands_in_messages_exist_with_their_options(command: str) -> None:
     _, verb, *arguments = command.split()
     text = CliRunner().invoke(app, [verb, "--help"]).output

@@ -10,8 +10,11 @@ from curate.reweighting.diagnostics import diagnose, merge, summarize
 
 REASONS = [
     "unjudged",
+    "surplus",
     "no_likelihood",
     "no_rts",
+    "no_diversity",
+    "no_score",
     "singleton",
     "all_wrong",
     "all_correct",

@@ -1,7 +1,11 @@
 import polars as pl
 import pytest
 
-from curate.reweighting.estimators import center, clamp_correct, damp, leave_one_out, standardize
+from curate.reweighting.estimators.dr_grpo import center
+from curate.reweighting.estimators.grpo import standardize
+from curate.reweighting.estimators.rloo import leave_one_out
+from curate.reweighting.shaping.graded import damp
+from curate.reweighting.shaping.unlikeliness import clamp_correct
 
 
 def values(expression: pl.Expr, rewards: list[float | None], **columns: list[object]) -> list[float | None]:

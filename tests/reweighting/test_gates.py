@@ -1,7 +1,8 @@
 import polars as pl
 import pytest
 
-from curate.reweighting.gates import KeepGroups, can_train, drop_reason, has_success, uniform
+from curate.reweighting.group import can_train, drop_reason, has_success, uniform
+from curate.reweighting.pieces import KeepGroups
 
 T, F = True, False
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from curate.reweighting import recipes
 from curate.reweighting.apply import reweight
-from curate.reweighting.estimators import standardize
+from curate.reweighting.estimators.grpo import standardize
 from curate.reweighting.recipe import Recipe
 
 ALL = [
@@ -25,6 +25,8 @@ ALL = [
     recipes.spectral_grpo(),
     recipes.spectral_grpo(scope="all", keep_groups="all", min_spread=0.3),
     recipes.unlikely_spectral(beta_rank=0.25),
+    recipes.diverse_grpo(lambda_div=0.5),
+    recipes.diverse_grpo(lambda_div=2, keep_groups="all"),
 ]
 COMPUTED = ["shaped", "advantage", "weight", "drop_reason", "group_size", "n_correct"]
 
@@ -33,6 +35,7 @@ samples = st.fixed_dictionaries(
         "reward": st.sampled_from([0.0, 0.0, 1.0, None]),
         "mean_logprob": st.sampled_from([None, -0.5, -1.0, -1.5, -2.0]),
         "rts": st.sampled_from([None, 0.0, 0.25, 0.5, 0.75]),
+        "diversity": st.sampled_from([None, 0.0, 0.25, 0.5]),
     }
 )
 datasets = st.lists(st.lists(samples, min_size=1, max_size=7), min_size=1, max_size=5)
@@ -45,6 +48,7 @@ def frame_of(groups: list[list[dict[str, Any]]]) -> pl.DataFrame:
         "reward": pl.Float64,
         "mean_logprob": pl.Float64,
         "rts": pl.Float64,
+        "diversity": pl.Float64,
     }
     rows = [
         {"group_id": -g, "sample_index": i, **sample}
@@ -107,6 +111,28 @@ def test_beta_rank_0_is_grpo(groups: list[list[dict[str, Any]]], keep_groups: An
     frame = frame_of(groups).with_columns(pl.col("mean_logprob").fill_null(-3.0))
     unlikely = reweight(frame, recipes.unlikely_grpo(beta_rank=0, keep_groups=keep_groups))
     assert_same(unlikely, reweight(frame, recipes.grpo(keep_groups=keep_groups)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(datasets, st.sampled_from(["mixed", "not_all_correct", "all"]))
+def test_lambda_div_0_is_dr_grpo(groups: list[list[dict[str, Any]]], keep_groups: Any) -> None:
+    frame = frame_of(groups).with_columns(pl.col("diversity").fill_null(0.75))
+    diverse = reweight(frame, recipes.diverse_grpo(lambda_div=0, keep_groups=keep_groups))
+    assert_same(diverse, reweight(frame, recipes.dr_grpo(keep_groups=keep_groups)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(datasets, st.floats(0, 4), st.sampled_from([0.0, 0.25, 0.5, 0.75]))
+def test_one_diversity_for_all_is_dr_grpo_of_a_larger_reward(
+    groups: list[list[dict[str, Any]]], lambda_div: float, diversity: float
+) -> None:
+    frame = frame_of(groups).with_columns(diversity=pl.lit(diversity))
+    diverse = reweight(frame, recipes.diverse_grpo(lambda_div=lambda_div))
+    plain = reweight(frame, recipes.dr_grpo())
+    factor = 1 + lambda_div * diversity
+    assert diverse["drop_reason"].to_list() == plain["drop_reason"].to_list()
+    expected = [None if a is None else a * factor for a in plain["advantage"]]
+    assert diverse["advantage"].to_list() == pytest.approx(expected, abs=1e-12)
 
 
 @settings(max_examples=40, deadline=None)

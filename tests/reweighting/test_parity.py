@@ -33,6 +33,7 @@ def make_sample(rng: random.Random, p_correct: float, binary: bool) -> Sample:
         "n_steps": None if judgment == "missing" else steps,
         "first_error_step": error_step,
         "rts": None if error_step is None else (error_step - 1) / steps,
+        "diversity": rng.choice([None, 0.0, 0.25, 0.5, 0.5, 0.75]),
     }
 
 
@@ -90,6 +91,7 @@ class Oracle:
         self.group, self.p = group, p
         self.ranks = name in ("unlikely_grpo", "he2025_release", "unlikely_spectral")
         self.grades = name in ("spectral_grpo", "unlikely_spectral")
+        self.spreads = name == "diverse_grpo"
         if p.get("until_round") is not None and p["round"] > p["until_round"]:
             self.grades = False
         self.name = name
@@ -109,6 +111,9 @@ class Oracle:
             return False
         return n_correct == 0 or self.p.get("scope") == "all"
 
+    def reads_diversity(self, sample: Sample, trains: bool) -> bool:
+        return self.spreads and trains and self.is_correct(sample)
+
     def run(self) -> list[tuple[Any, ...]]:
         judged = [sample for sample in self.group if sample["reward"] is not None]
         n_judged, solved = len(judged), sum(map(self.is_correct, judged))
@@ -124,6 +129,8 @@ class Oracle:
                 reason = "no_likelihood"
             elif self.reads_rts(sample, trains, solved) and (trajectory_score(sample, self.p["no_error"]) is None):
                 reason = "no_rts"
+            elif self.reads_diversity(sample, trains) and sample["diversity"] is None:
+                reason = "no_diversity"
             reasons.append(reason)
         taking_part = [sample for sample, reason in zip(self.group, reasons, strict=True) if reason is None]
         size, n_correct = len(taking_part), sum(map(self.is_correct, taking_part))
@@ -166,6 +173,8 @@ class Oracle:
                 index = next(i for i, other in enumerate(pool) if other is sample)
                 rank = rank_from_most_likely(index, ranked, self.p["ties"])
                 reward *= 1 - self.p["beta_rank"] * (len(ranked) - rank) / len(ranked)
+            elif self.reads_diversity(sample, trains):
+                reward += reward * self.p["lambda_div"] * sample["diversity"]
             shaped.append(reward)
         return shaped
 
@@ -200,7 +209,7 @@ class Oracle:
             advantage = value - mean(shaped)
             if self.name == "rloo":
                 advantage = value - (math.fsum(shaped) - value) / (size - 1)
-            elif self.name != "dr_grpo" and self.p.get("scale") != "none":
+            elif self.name not in ("dr_grpo", "diverse_grpo") and self.p.get("scale") != "none":
                 advantage /= std(shaped) + self.p["eps"]
             if self.p.get("clamp_sign") and self.is_correct(sample):
                 advantage = max(advantage, 0.0)
@@ -245,6 +254,8 @@ CASES = [
     ("he2025_release", {}, True),
     *[("spectral_grpo", parameters, True) for parameters in SPECTRAL],
     *[("unlikely_spectral", parameters, True) for parameters in COMBINED],
+    *[("diverse_grpo", {"lambda_div": 0.5, **parameters}, True) for parameters in KEEP],
+    ("diverse_grpo", {"lambda_div": 3, "keep_groups": "all"}, True),
 ]
 
 

@@ -200,3 +200,37 @@ def test_unlikely_spectral_is_unlikely_with_a_success_and_graded_without() -> No
 def test_a_likelihood_is_not_read_where_unlikely_spectral_grades() -> None:
     frame = group([0.0, 0.0], mean_logprob=[None, None], rts=[0.4, 0.6])
     assert reweight(frame, recipes.unlikely_spectral(beta_rank=0.25))["drop_reason"].to_list() == [None, None]
+
+
+def test_diverse_grpo_by_hand() -> None:
+    # G = 5, clusters of 2 and 1 of three correct: diversity 3/5, 3/5, 4/5; R = 1.3, 1.3, 1.4; mean 4/5
+    frame = group([1.0, 0.0, 1.0, 1.0, 0.0], diversity=[0.6, None, 0.6, 0.8, None])
+    found = reweight(frame, recipes.diverse_grpo(lambda_div=0.5))
+    assert found["shaped"].to_list() == pytest.approx([1.3, 0.0, 1.3, 1.4, 0.0], abs=1e-15)
+    assert found["advantage"].to_list() == pytest.approx([0.5, -0.8, 0.5, 0.6, -0.8], abs=1e-15)
+
+
+def test_diversity_is_not_read_of_wrong_samples() -> None:
+    frame = group([1.0, 0.0], diversity=[0.5, 0.9])
+    assert reweight(frame, recipes.diverse_grpo(lambda_div=1))["shaped"].to_list() == [1.5, 0.0]
+
+
+def test_a_partial_reward_gets_its_share_of_the_bonus_if_correct() -> None:
+    frame = group([0.5, 0.25], outcome=["correct", "incorrect"], diversity=[0.5, None])
+    assert reweight(frame, recipes.diverse_grpo(lambda_div=1))["shaped"].to_list() == [0.75, 0.25]
+
+
+def test_common_strategies_of_a_nearly_solved_group_flip_sign_under_a_large_lambda() -> None:
+    # 8 of one strategy (diversity .2), 1 of another (.9), 1 wrong; lambda 2 is where the common one breaks even
+    frame = group([1.0] * 9 + [0.0], diversity=[0.2] * 8 + [0.9, None])
+    below, even, above = (advantages(frame, recipes.diverse_grpo(lambda_div=x))[0] for x in (1, 2, 5))
+    assert [below, even, above] == pytest.approx([0.05, 0.0, -0.15], abs=1e-12)
+
+
+def test_an_all_correct_group_trains_on_diversity_alone_where_it_is_kept() -> None:
+    frame = group([1.0] * 4, diversity=[0.25, 0.25, 0.25, 0.75])
+    assert reweight(frame, recipes.diverse_grpo(lambda_div=1))["drop_reason"].to_list() == ["all_correct"] * 4
+    kept = recipes.diverse_grpo(lambda_div=1, keep_groups="all")
+    assert advantages(frame, kept) == [-0.125, -0.125, -0.125, 0.375]
+    uniform = group([1.0] * 2, diversity=[0.0] * 2)
+    assert advantages(uniform, kept) == [0.0, 0.0]

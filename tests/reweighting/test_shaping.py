@@ -3,7 +3,10 @@ import math
 import polars as pl
 import pytest
 
-from curate.reweighting.shaping import NoError, graded, ranked_likelihood, trajectory_score, unlikeliness
+from curate.reweighting.shaping.graded import NoError, trajectory_score
+from curate.reweighting.shaping.graded import grade as graded
+from curate.reweighting.shaping.unlikeliness import rank_factor as unlikeliness
+from curate.reweighting.shaping.unlikeliness import ranked_likelihood
 
 
 def unlikeliness_of(logprobs: list[float | None], beta: float, ties: str = "average") -> list[float | None]:

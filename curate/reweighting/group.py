@@ -1,14 +1,11 @@
-"""Gates: which groups train, which carry no signal, and in which groups a shaping acts."""
+"""Expressions about one group: its size, its outcomes, and whether it carries a signal."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 import polars as pl
 
+from curate.reweighting.pieces import KeepGroups
 from curate.reweighting.recipe import CORRECT, SHAPED, SOLVED
-
-KeepGroups = Literal["mixed", "not_all_correct", "all"]
 
 # Shaped rewards closer than this carry no signal: dividing by std + eps alone would make noise of them.
 TOLERANCE = 1e-12

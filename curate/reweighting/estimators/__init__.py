@@ -1,0 +1,32 @@
+"""Estimators: the advantage of the shaped rewards of one group. One idea a file, one import line here."""
+
+from curate.reweighting.estimators.best_of import best_of_n as best_of_n
+from curate.reweighting.estimators.best_of import top_k as top_k
+from curate.reweighting.estimators.branches import trepo as trepo
+from curate.reweighting.estimators.branches import vineppo as vineppo
+from curate.reweighting.estimators.dr_grpo import dr_grpo as dr_grpo
+from curate.reweighting.estimators.expo import expo as expo
+from curate.reweighting.estimators.frameworks import openrlhf_grpo as openrlhf_grpo
+from curate.reweighting.estimators.frameworks import trl_grpo as trl_grpo
+from curate.reweighting.estimators.frameworks import trl_rloo as trl_rloo
+from curate.reweighting.estimators.frameworks import verl_grpo as verl_grpo
+from curate.reweighting.estimators.gpg import gpg as gpg
+from curate.reweighting.estimators.grpo import grpo as grpo
+from curate.reweighting.estimators.grpo_passk import grpo_passk as grpo_passk
+from curate.reweighting.estimators.lens import lens as lens
+from curate.reweighting.estimators.maxrl import maxrl as maxrl
+from curate.reweighting.estimators.ngrpo import ngrpo as ngrpo
+from curate.reweighting.estimators.opo import opo as opo
+from curate.reweighting.estimators.passk import passk as passk
+from curate.reweighting.estimators.q_star import q_star as q_star
+from curate.reweighting.estimators.raft import raft as raft
+from curate.reweighting.estimators.reinforce_pp import reinforce_pp as reinforce_pp
+from curate.reweighting.estimators.reinforce_pp import reinforce_pp_baseline as reinforce_pp_baseline
+from curate.reweighting.estimators.rloo import rloo as rloo
+from curate.reweighting.estimators.rwr import rwr as rwr
+from curate.reweighting.estimators.signs import nsr as nsr
+from curate.reweighting.estimators.signs import psr as psr
+from curate.reweighting.estimators.signs import reinforce_rej as reinforce_rej
+from curate.reweighting.estimators.signs import w_reinforce as w_reinforce
+from curate.reweighting.estimators.tw_grpo import tw_grpo as tw_grpo
+from curate.reweighting.estimators.whiten import whiten as whiten

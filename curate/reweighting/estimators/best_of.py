@@ -1,0 +1,66 @@
+"""The best of a group, imitated: best-of-n and top-k (arXiv 2404.14367), each by the chance that it is taken."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from curate.errors import ConfigError
+from curate.reweighting.estimators.rwr import constant
+from curate.reweighting.group import SIZE
+from curate.reweighting.pieces import Estimator
+from curate.reweighting.recipe import CORRECT, SHAPED
+from curate.reweighting.registry import estimator
+
+MOST_DRAWN = 1024
+# Of a sample's block of equal rewards: how many of the group are at most as good, and how many are worse.
+UP_TO, BELOW = SHAPED.rank("max").cast(pl.Float64), SHAPED.rank("min").cast(pl.Float64) - 1
+
+
+@estimator(n=4)
+def best_of_n(n: int) -> Estimator:
+    """Imitate the best of n samples: weight = the chance that a sample is the best of a random n of its group.
+
+    w = (C(m, n) - C(l, n)) / C(G, n) / t at advantage 1, for a sample with l worse ones and t equally good ones (itself
+    among them), m = l + t. Wrong samples, and those of weight 0, are ``gated``. A group smaller than n counts as n = G.
+    """
+    if not 1 <= n <= MOST_DRAWN:
+        raise ConfigError(f"n must be in 1..{MOST_DRAWN}, got {n}")
+    return _taken((_share_of_draws(UP_TO, n) - _share_of_draws(BELOW, n)) / (UP_TO - BELOW))
+
+
+@estimator(k=4)
+def top_k(k: int) -> Estimator:
+    """Imitate the k best samples of a group: weight 1 at advantage 1; equals share the places that are left.
+
+    w = min(1, max(0, (k - b) / t)) with b better ones and t equally good ones, itself among them. Wrong samples, and those
+    of weight 0, are ``gated``.
+    """
+    if k < 1:
+        raise ConfigError(f"k must be at least 1, got {k}")
+    return _taken(((k - (SIZE - UP_TO)) / (UP_TO - BELOW)).clip(0.0, 1.0))
+
+
+def _taken(weight: pl.Expr) -> Estimator:
+    return Estimator(
+        constant,
+        needs_group=False,
+        has_signal_if_uniform=True,
+        sample=pl.when(~CORRECT | (weight <= 0)).then(pl.lit("gated")),
+        weight=weight,
+        keep_groups="all",
+    )
+
+
+def _share_of_draws(m: pl.Expr, n: int) -> pl.Expr:
+    """Give C(m, n') / C(G, n'), n' = min(n, G): the share of the draws of n' that lie among some m samples."""
+    size = SIZE.cast(pl.Float64)
+    factors = [pl.when(size > j).then((m - j).clip(lower_bound=0.0) / (size - j)).otherwise(1.0) for j in range(n)]
+    return _product(factors)
+
+
+def _product(factors: list[pl.Expr]) -> pl.Expr:
+    """Multiply by halves: a chain of n products would nest n deep."""
+    if len(factors) == 1:
+        return factors[0]
+    middle = len(factors) // 2
+    return _product(factors[:middle]) * _product(factors[middle:])

@@ -1,0 +1,90 @@
+"""Robust weights of groups: distributionally robust optimisation over prompts or domains, without a trained adversary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import polars as pl
+
+from curate.reweighting import robust
+from curate.reweighting.pieces import Weighting
+from curate.reweighting.recipe import SOLVED
+from curate.reweighting.registry import weighting
+
+By = Literal["prompt", "group"]
+DomainBy = Literal["domain", "prompt", "group"]
+InvariantBy = Literal["domain", "halves"]
+
+Losses = robust.Floats
+Domains = list[object] | None
+
+
+@weighting(rho=0.1)
+def kl_ball(rho: float, by: By = "prompt") -> Weighting:
+    """Weigh groups by the worst distribution within ``rho`` nats of the data: w ~ exp(loss / lambda).
+
+    loss = 1 - pass rate of the group's prompt, or of the group alone, over the groups that train (``robust.kl_ball``).
+    """
+    return _robust(lambda losses, _: robust.kl_ball(losses, rho), by)
+
+
+@weighting(alpha=0.5)
+def cvar(alpha: float, by: By = "prompt") -> Weighting:
+    """Weigh only the worst share ``alpha`` of the groups, by 1 / alpha each; the others get weight 0.
+
+    loss = 1 - pass rate of the group's prompt, or of the group alone, over the groups that train (``robust.cvar``).
+    """
+    return _robust(lambda losses, _: robust.cvar(losses, alpha), by)
+
+
+@weighting(rho=0.1)
+def chi_square(rho: float, by: By = "prompt") -> Weighting:
+    """Weigh groups by the worst distribution within mean((w - 1)^2) / 2 <= ``rho``: w ~ (loss - eta)_+.
+
+    loss = 1 - pass rate of the group's prompt, or of the group alone, over the groups that train
+    (``robust.chi_square_ball``).
+    """
+    return _robust(lambda losses, _: robust.chi_square_ball(losses, rho), by)
+
+
+@weighting()
+def group_dro(eta: float = 0.1, by: DomainBy = "domain") -> Weighting:
+    """Weigh domains by one exponentiated step of group DRO: w ~ exp(eta * loss) (arXiv 1911.08731).
+
+    loss = mean of 1 - pass rate over the domain's groups that train; ``by="prompt"`` or "group" takes each of these for a
+    domain (``robust.group_dro``). A null domain has weight 1.
+    """
+    return _robust(lambda losses, domains: robust.group_dro(losses, domains, eta), by)
+
+
+@weighting()
+def group_invariant(eta: float = 0.1, by: InvariantBy = "domain") -> Weighting:
+    """Weigh hard domains up as group_dro does, and give easy ones a larger ``kl_scale``; inspired by arXiv 2310.11971.
+
+    ``by="halves"`` takes the groups whose loss is above the median for one domain, the others for the other
+    (``robust.group_invariant``). The paper's equations are not public: this form is ours.
+    """
+    return _robust(
+        lambda losses, domains: robust.group_invariant(losses, domains, eta), "domain" if by == "domain" else "group"
+    )
+
+
+def _robust(weigh: Callable[[Losses, Domains], robust.Robust], by: DomainBy) -> Weighting:
+    """Weigh groups by the losses of their prompts, or by their own; one of a prompt's groups weighs what another does."""
+    weigh(robust.failure_rates([], []), None)  # wrong parameters are refused before anything runs
+    unit = {
+        "prompt": {"prompt_id": pl.col("prompt_id").max()},
+        "domain": {"domain": pl.col("domain").max()},
+        "group": {},
+    }
+
+    def weighed(groups: pl.DataFrame) -> pl.DataFrame:
+        if by == "prompt":
+            groups = groups.with_columns(pl.col("n_correct", "n_judged").sum().over("prompt_id"))
+        losses = robust.failure_rates(groups["n_correct"], groups["n_judged"])
+        made = weigh(losses, groups["domain"].to_list() if by == "domain" else None)
+        columns = {"weight": made.weights} | ({} if made.kl_scale is None else {"kl_scale": made.kl_scale})
+        return pl.DataFrame(columns)
+
+    return Weighting({"n_correct": SOLVED.sum(), "n_judged": SOLVED.count(), **unit[by]}, weighed)

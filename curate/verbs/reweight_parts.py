@@ -1,0 +1,139 @@
+"""What ``curate reweight`` reads: which table has which column, and one part with all that a recipe asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from curate.dataset import Dataset, TableRef
+    from curate.reweighting import Recipe
+
+KEY = ["group_id", "sample_index"]
+PROMPT = "prompt_id"
+PROMPTS = "prompts"
+TABLES = ("verdicts", "likelihoods", "feedback")
+
+
+def tables(data: Dataset, recipe: Recipe, chosen: Mapping[str, str | None]) -> list[TableRef]:
+    """Return samples and the variants that the recipe reads; raises ConfigError where one is missing or unclear."""
+    from curate.errors import ConfigError
+
+    inputs = [data.choose("samples")]
+    for table in TABLES:
+        if read := read_of(recipe, table):
+            if read == ["n_tokens"] and not chosen[table] and len(data.variants(table)) != 1:
+                continue  # the samples' own token ids tell
+            try:
+                inputs.append(data.choose(table, chosen[table]))
+            except ConfigError as error:
+                raise ConfigError(f"recipe {recipe.name} needs {', '.join(read)}: {error}") from None
+    return inputs
+
+
+def extras(data: Dataset, inputs: list[TableRef], chosen: Mapping[str, str | None]) -> list[TableRef]:
+    """Return variants that the recipe does not read but the diagnostics can: the one named, or the only one."""
+    from curate.dataset import TableRef
+
+    read = {ref.table for ref in inputs}
+    found = []
+    for table in TABLES:
+        names = data.variants(table)
+        if table not in read and (chosen[table] is not None or len(names) == 1):
+            found.append(data.choose(table, chosen[table]) if chosen[table] else TableRef(table, names[0]))
+    return found
+
+
+def read_of(recipe: Recipe, table: str) -> list[str]:
+    """Name what a recipe reads of a table, sorted."""
+    from curate.reweighting import column_of, needed_columns
+
+    columns = ((name, column_of(name)) for name in needed_columns(recipe))
+    return [name for name, column in columns if column and column.table == table]
+
+
+def shown_of(table: str) -> list[str]:
+    """Name what the diagnostics want of a table that is read."""
+    from curate.reweighting import COLUMNS
+
+    return [name for name, column in COLUMNS.items() if column.table == table and column.is_shown]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a dataset as one recipe reads them."""
+
+    data: Dataset
+    recipe: Recipe
+    inputs: list[TableRef]
+    extras: list[TableRef]
+    unparsable: str = "zero"
+
+    @property
+    def lookups(self) -> list[TableRef]:
+        """Return the tables that are read as a whole."""
+        from curate.dataset import TableRef
+
+        return [TableRef(PROMPTS)] if read_of(self.recipe, PROMPTS) else []
+
+    def frame(self, name: str) -> pl.DataFrame:
+        """Put the columns of one part of every table side by side; every part holds the same samples in the same order."""
+        import polars as pl
+
+        from curate.stage import refuse_other_keys
+
+        frame = self._samples(name)
+        refs = [*self.inputs[1:], *(ref for ref in self.extras if self.data.part(ref, name).exists())]
+        for ref in refs:
+            other = self._columns(ref, name)
+            refuse_other_keys(all(frame[key].equals(other[key]) for key in KEY), f"{ref}/{name}")
+            frame = frame.with_columns(other.get_columns()[len(KEY) :])
+        if read_of(self.recipe, PROMPTS):
+            frame = frame.join(self._prompts, on=PROMPT, how="left", maintain_order="left")
+        if self.unparsable == "null":
+            frame = frame.with_columns(reward=pl.when(pl.col("outcome") != "unparsable").then("reward"))
+        return frame
+
+    def _samples(self, name: str) -> pl.DataFrame:
+        import polars as pl
+
+        from curate.reweighting import needed_columns
+        from curate.stage import read_frame
+
+        own = {"stopping_rule", "n_initial", *read_of(self.recipe, "samples")}
+        own |= {PROMPT} if read_of(self.recipe, PROMPTS) else set()
+        is_scored = any(ref.table == "likelihoods" for ref in self.inputs)
+        if is_scored or "n_tokens" not in needed_columns(self.recipe):
+            return read_frame(self.data, self.inputs[0], name, [*KEY, *sorted(own)])
+        frame = read_frame(self.data, self.inputs[0], name, [*KEY, *sorted(own), "completion_ids"])
+        return frame.with_columns(n_tokens=pl.col("completion_ids").list.len()).drop("completion_ids")
+
+    def _columns(self, ref: TableRef, name: str) -> pl.DataFrame:
+        import polars as pl
+
+        from curate.reweighting import SCORE
+        from curate.stage import read_frame
+
+        wanted = read_of(self.recipe, ref.table)
+        scores = [column for column in wanted if column.startswith(SCORE)]
+        plain = dict.fromkeys([*shown_of(ref.table), *(column for column in wanted if column not in scores)])
+        if not scores:
+            return read_frame(self.data, ref, name, [*KEY, *plain])
+        of_judge = {score: pl.col("judge_scores").map.get(score.removeprefix(SCORE)) for score in scores}
+        frame = read_frame(self.data, ref, name, [*KEY, *plain, "judge_scores"])
+        return frame.with_columns(**of_judge).drop("judge_scores")
+
+    @cached_property
+    def _prompts(self) -> pl.DataFrame:
+        import polars as pl
+
+        from curate.dataset import TableRef
+        from curate.stage import read_frame
+
+        ref = TableRef(PROMPTS)
+        columns = [PROMPT, *read_of(self.recipe, PROMPTS)]
+        return pl.concat([read_frame(self.data, ref, name, columns) for name in self.data.parts(ref)])
