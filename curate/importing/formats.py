@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from curate.errors import ConfigError
-from curate.importing import generic, gsm8k_solutions, open_instruct, rows, trl, verl
+from curate.importing import generic, gsm8k_solutions, open_instruct, rows, tree, trl, verl
 from curate.importing.files import READABLE, Source, find, take
 from curate.importing.record import listed
 from curate.importing.rollout import Item, Options
@@ -29,7 +29,7 @@ class Format(Protocol):
         """Stream the samples, rejects and notes of the sources."""
 
 
-_SPECIFIC: tuple[Format, ...] = (gsm8k_solutions, verl, trl, open_instruct)
+_SPECIFIC: tuple[Format, ...] = (gsm8k_solutions, verl, trl, open_instruct, tree)
 FORMATS: dict[str, Format] = {module.NAME: module for module in (*_SPECIFIC, generic)}
 
 

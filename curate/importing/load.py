@@ -43,8 +43,8 @@ class Loaded:
     def parts(self, schemas: Mapping[str, pa.Schema]) -> Iterator[tuple[str, dict[str, pa.Table]]]:
         """Make the parts in order: (name, tables of these schemas). ``prompts`` holds those first met in the part.
 
-        ``verdicts`` is there where the source has rewards or an accuracy, ``advantages`` where it has advantages: in
-        every part or in none.
+        ``verdicts`` is there where the source has rewards or an accuracy, ``advantages`` where it has advantages,
+        ``feedback`` where it has a search's scores: in every part or in none.
         """
         for number, (low, high) in enumerate(self.bounds):
             rows = read_rows(self.spill_dir / "rows.parquet", low, high)
@@ -84,7 +84,10 @@ def load(
     found = Found(chosen.NAME, evidence, [s.name for s in sources], ignored)
     report = make_report(found, tally, groups.report(), prompts, spill, options.correct_when)
     judging = Judging(
-        correct_expression(options.correct_when, report.is_binary), tally.n_rewards > 0, report.n_advantages > 0
+        correct_expression(options.correct_when, report.is_binary),
+        tally.n_rewards > 0,
+        report.n_advantages > 0,
+        tally.has_scores,
     )
     return Loaded(report, spill.rejects_path, spill_dir, bounds, np.array(groups.ids, np.int64), judging)
 

@@ -15,6 +15,7 @@ class Judging(NamedTuple):
     correct: pl.Expr
     has_verdicts: bool
     has_advantages: bool
+    has_scores: bool = False
 
 
 def correct_expression(correct_when: str | None, is_binary: bool) -> pl.Expr:

@@ -32,6 +32,7 @@ class Tally:
     n_advantages: int = 0
     n_unjudged_advantages: int = 0
     has_index: bool = False
+    has_scores: bool = False
     is_binary: bool = True
     lowest_reward: float | None = None
     highest_reward: float | None = None
@@ -43,6 +44,7 @@ class Tally:
         self.n_accuracies += rollout.accuracy is not None
         self.n_advantages += rollout.advantage is not None
         self.has_index |= rollout.sample_index is not None
+        self.has_scores |= rollout.q is not None or rollout.visits is not None
         reward = rollout.reward
         if reward is None:
             self.n_unjudged_advantages += rollout.advantage is not None

@@ -18,7 +18,8 @@ class Rollout(NamedTuple):
 
     ``row`` is the 1-based line of a JSONL file, or the 1-based data row of a Parquet or CSV file. ``group_key`` is
     whatever names the group in the source (null = to be inferred from step and prompt), ``sample_index`` the source's
-    own index in the group (null = source order). ``accuracy`` is the source's own statement that the sample is correct.
+    own index in the group (null = source order). ``accuracy`` is the source's own statement that the sample is correct, ``q`` and
+    ``visits`` are a search's own value and count of visits of the sample's last step.
     A named tuple, not a dataclass: an import makes millions, and it is written out column by column.
     """
 
@@ -50,6 +51,8 @@ class Rollout(NamedTuple):
     reward: float | None = None
     accuracy: bool | None = None
     advantage: float | None = None
+    q: float | None = None
+    visits: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ ROWS = pa.schema(
         ("reward", pa.float64()),
         ("accuracy", pa.bool_()),
         ("advantage", pa.float64()),
+        ("q", pa.float64()),
+        ("visits", pa.int64()),
     ]
 )
 PROMPTS = pa.schema(

@@ -46,6 +46,8 @@ def make_part(
         frames["verdicts"] = _verdicts(judged)
     if judging.has_advantages:
         frames["advantages"] = _advantages(judged)
+    if judging.has_scores:
+        frames["feedback"] = _scores(samples)
     return {table: to_arrow(frame, schemas[table]) for table, frame in frames.items()}
 
 
@@ -72,6 +74,17 @@ def _advantages(judged: pl.DataFrame) -> pl.DataFrame:
         n_correct=pl.when(n_known == is_kept.sum().over("ordinal")).then(
             (is_kept & pl.col("correct")).sum().over("ordinal")
         ),
+    )
+
+
+def _scores(samples: pl.DataFrame) -> pl.DataFrame:
+    """Keep a search's value and visits of each sample as judge scores, without those that are null."""
+    scores = [
+        {name: float(value) for name, value in zip(("q", "visits"), known, strict=True) if value is not None} or None
+        for known in samples.select("q", "visits").iter_rows()
+    ]
+    return samples.select(
+        "group_id", "sample_index", judge_scores=pl.Series(scores, dtype=pl.Map(pl.String, pl.Float64), strict=False)
     )
 
 

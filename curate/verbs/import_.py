@@ -21,9 +21,15 @@ if TYPE_CHECKING:
 
 VARIANT = "imported"
 SAMPLES, PROMPTS = TableRef("samples"), TableRef("prompts")
-VERDICTS, ADVANTAGES = TableRef("verdicts", VARIANT), TableRef("advantages", VARIANT)
-# What an import writes, in this order: verdicts and advantages name the content id of the samples they are of.
-INPUTS: dict[TableRef, list[str]] = {PROMPTS: [], SAMPLES: [], VERDICTS: [str(SAMPLES)], ADVANTAGES: [str(SAMPLES)]}
+VERDICTS, FEEDBACK, ADVANTAGES = (TableRef(table, VARIANT) for table in ("verdicts", "feedback", "advantages"))
+# What an import writes, in this order: what is said of samples names the content id of the samples it is of.
+INPUTS: dict[TableRef, list[str]] = {
+    PROMPTS: [],
+    SAMPLES: [],
+    VERDICTS: [str(SAMPLES)],
+    FEEDBACK: [str(SAMPLES)],
+    ADVANTAGES: [str(SAMPLES)],
+}
 
 
 def import_(
@@ -31,7 +37,7 @@ def import_(
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder of the dataset.", show_default=False)],
     format_: Annotated[
         str | None,
-        typer.Option("--format", metavar="NAME", help="gsm8k-solutions, verl, trl, open-instruct or generic."),
+        typer.Option("--format", metavar="NAME", help="gsm8k-solutions, verl, trl, open-instruct, tree or generic."),
     ] = None,
     map_: Annotated[
         list[str] | None,
