@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from curate.cli import app
 from curate.dataset import Dataset
+from curate.job import read_job, steps
 from curate.parts import read_footer
 from curate.verbs.hinted import SHOWN, TEMPLATE
 from stored import PROMPTS, SAMPLES, VERDICTS, write_rows
@@ -147,17 +148,9 @@ def test_explanations_stand_beside_the_wrong_samples_without_the_hint(data: Data
 
 def test_a_leak_is_refused_and_nothing_is_written(data: Dataset, tmp_path: Path) -> None:
     run("hint", data.root, "--to", tmp_path / "hinted")
-    explanations(
-        tmp_path / "hinted", group(0, ["right, " + TEMPLATE]), group(1, ["no"]), group(5, ["right"], hinted=False)
-    )
+    hinted = explanations(tmp_path / "hinted", group(0, ["right " + TEMPLATE]))
     # what was not sampled with the answer shown is no explanation, even where it is right
-    store(
-        Dataset(tmp_path / "hinted"), [row | {"prompt_id": "p5"} for row in group(5, ["right"])], "part-00001.parquet"
-    )
-    store(
-        Dataset(tmp_path / "hinted"),
-        [row | {"prompt_id": "p0" + SHOWN, "hinted": True} for row in group(0, ["right " + TEMPLATE])],
-    )
+    store(hinted, group(5, ["right"]), "part-00001.parquet")
     said = run("explain", tmp_path / "hinted", "--of", data.root, "--to", tmp_path / "out", fails=True).stderr
     assert "0 explanations to train on; left out: gives_hint_away 1, not_hinted 1" in said
     assert "no all-wrong group has an explanation to train on: nothing was written" in said
@@ -184,6 +177,29 @@ def test_explain_needs_hinted_prompts_and_three_folders(data: Dataset, tmp_path:
     explanations(tmp_path / "hinted", group(0, ["right"]))
     said = run("explain", tmp_path / "hinted", "--of", data.root, "--to", data.root, fails=True).stderr
     assert "are three folders" in said
+
+
+def test_a_job_file_puts_the_three_datasets_in_order(tmp_path: Path) -> None:
+    job = tmp_path / "job.toml"
+    sections = {
+        "dataset": {"path": "own"},
+        "prompts": {"source": "countdown", "n": 8},
+        "sample.own": {"local": "countdown-early"},
+        "sample.hinted": {"dataset": "hinted", "local": "countdown-early"},
+        "verify.own": {"verifier": "countdown"},
+        "verify.hinted": {"dataset": "hinted", "verifier": "countdown"},
+        "verify.out": {"dataset": "out", "verifier": "countdown"},
+        "hint": {"to": "hinted"},
+        "explain": {"dataset": "hinted", "of": "own", "to": "out"},
+        "reweight": {"dataset": "out", "recipe": "expo"},
+        "pairs": {"dataset": "out", "recipe": "expo"},
+    }
+    lines = [
+        f"[{name}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in keys.items()) for name, keys in sections.items()
+    ]
+    job.write_text("".join(lines))
+    order = ["prompts", "sample.own", "verify.own", "hint", "sample.hinted", "verify.hinted", "explain"]
+    assert [step.title for step in steps(job, read_job(job, []))] == [*order, "verify.out", "reweight", "pairs"]
 
 
 @pytest.mark.slow

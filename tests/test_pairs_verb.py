@@ -70,6 +70,8 @@ def test_pairs_of_every_part(data: Dataset) -> None:
     assert run("check", data.root).exit_code == 0
     counted = run("sql", data.root, "SELECT recipe, count(*) FROM pairs GROUP BY 1", "--json").stdout
     assert "best_worst" in counted
+    shown = json.loads(run("show", data.root, "1000", "--json").stdout)["variants"]["pairs/recipe=best_worst"]
+    assert shown == [{"chosen": 0, "rejected": 1, "target": None, "smoothing": None}]
 
 
 def test_parameters_names_and_other_variants(data: Dataset) -> None:

@@ -207,8 +207,8 @@ def test_other_parameters_are_refused_with_the_difference(data: Dataset, policy:
 
 
 def test_arguments_that_do_not_go_together_are_refused(data: Dataset, policy: Path, tmp_path: Path) -> None:
-    assert "either local" in refused("sample", data.root)
-    assert "either local" in refused("sample", data.root, "--local", policy, "--reference")
+    assert "give one of server" in refused("sample", data.root)
+    assert "give one of server" in refused("sample", data.root, "--local", policy, "--reference")
     assert "top_p is 0" in refused("sample", data.root, "--local", policy, "--top-p", 0)
     assert "temperature is inf" in refused("sample", data.root, "--local", policy, "--temperature", "inf")
     assert "nope is not a folder" in refused("sample", data.root, "--local", tmp_path / "nope")

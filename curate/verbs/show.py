@@ -18,7 +18,9 @@ _COLUMNS = {
     "likelihoods": ("mean_logprob", "likelihood_rank"),
     "feedback": ("first_error_step", "n_steps", "rts", "cluster", "diversity", "error"),
     "advantages": ("shaped", "advantage", "drop_reason"),
+    "pairs": ("rejected", "target", "smoothing"),
 }
+_FIRST = {"pairs": "chosen"}  # the column that rows are sorted by; of all others it is sample_index
 
 
 def show(
@@ -119,7 +121,8 @@ def _variant_rows(
     from curate.dataset import VARIANT_KEYS
     from curate.query import records
 
-    columns = ", ".join(("sample_index", *_COLUMNS[ref.table]))
-    condition = f"group_id = ? AND {VARIANT_KEYS[ref.table]} = ? ORDER BY sample_index"
+    first = _FIRST.get(ref.table, "sample_index")
+    columns = ", ".join((first, *_COLUMNS[ref.table]))
+    condition = f"group_id = ? AND {VARIANT_KEYS[ref.table]} = ? ORDER BY {first}"
     query = f"SELECT {columns} FROM {ref.table} WHERE {condition}"
     return records(connection, data, str(ref), query, [group_id, ref.variant])

@@ -18,7 +18,7 @@ from curate.contracts import contract, violations
 from curate.importing import Options, load, parse_map
 from importing_case import Bring, Imported
 
-IMPORTED = ("prompts", "samples", "verdicts", "advantages")
+IMPORTED = ("prompts", "samples", "verdicts", "feedback", "advantages")
 
 
 @pytest.fixture

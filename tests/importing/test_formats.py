@@ -12,14 +12,14 @@ from importing_case import Bring
 
 
 def test_the_formats() -> None:
-    assert sorted(FORMATS) == ["generic", "gsm8k-solutions", "open-instruct", "trl", "verl"]
+    assert sorted(FORMATS) == ["generic", "gsm8k-solutions", "open-instruct", "tree", "trl", "verl"]
 
 
 def test_a_file_that_looks_like_nothing_lists_its_fields_and_the_formats(jsonl: Callable[..., Path]) -> None:
     path = jsonl("a.jsonl", [{"question": "q", "meta": {"x": 1}}, {"reply": "r"}])
     message = (
         r"cannot tell the format of .*a\.jsonl: its fields are question, meta, meta\.x, reply\. "
-        r"Name the format \(--format gsm8k-solutions, verl, trl, open-instruct, generic\)"
+        r"Name the format \(--format gsm8k-solutions, verl, trl, open-instruct, tree, generic\)"
     )
     with pytest.raises(ConfigError, match=message):
         detect_format([path])

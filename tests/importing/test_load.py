@@ -107,6 +107,7 @@ FIELDS = {
     "generic": ["prompt", "completion", "reward", "group", "step", "completion_ids", "logprobs", "advantage", "seed"],
     "verl": ["input", "output", "score", "step", "gts", "acc", "uid"],
     "open-instruct": ["step", "sample_idx", "prompt_idx", "prompt_tokens", "response_tokens", "reward", "ground_truth"],
+    "tree": ["tree", "node", "parent", "text", "prompt", "q", "visits", "terminal"],
     "gsm8k-solutions": ["question", "ground_truth", "6b_finetuning", "175b_verification"],
 }
 hostile_rows = st.sampled_from(sorted(FIELDS)).flatmap(
