@@ -39,6 +39,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "torch":
+        return importlib.import_module("curate.torch")
     if name not in _HOME:
         raise AttributeError(f"module 'curate' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOME[name]), name)

@@ -1,13 +1,15 @@
-"""Tables in the documents that are made from the source: the data dictionary and the list of recipes.
+"""Tables in the documents that are made from the source: the data dictionary, the recipes, the published methods.
 
-``python -m curate.docs README.md data/README.md`` writes each between its markers; a test compares them.
+``python -m curate.docs README.md data/README.md docs/methods.md`` writes each between its markers; a test compares them.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 from curate.contracts import TABLES, Column, contract
 from curate.reweighting import describe, names
@@ -39,7 +41,43 @@ def recipe_table() -> str:
     return "\n".join(lines)
 
 
-SECTIONS = {"dictionary": dictionary, "recipes": recipe_table}
+METHODS = Path(__file__).parents[1] / "docs" / "methods.toml"
+
+
+def methods() -> list[dict[str, Any]]:
+    """Return what docs/methods.toml says of each published method, with the lists it leaves out empty."""
+    empty: dict[str, Any] = {"recipes": [], "pairs": [], "not_public": None}
+    return [empty | method for method in tomllib.loads(METHODS.read_text(encoding="utf-8"))["method"]]
+
+
+def method_table() -> str:
+    """Return the published methods with what works, what differs, and the tests that show it."""
+    lines = ["| | method | what works | what differs from the paper | shown by |", "|---|---|---|---|---|"]
+    for number, method in enumerate(methods(), 1):
+        differs = method["differs"]
+        if method["not_public"]:
+            differs += f" **Not reproducible from public material**: {method['not_public']}."
+        named = f"**{method['name']}**<br>{method['source']}<br>{_made_by(method)}"
+        tests = "<br>".join(f"`{test.removeprefix('tests/')}`" for test in method["tests"])
+        lines.append(f"| {number} | {named} | {method['works']} | {differs} | {tests} |")
+    return "\n".join(lines)
+
+
+def method_names() -> str:
+    """Return the published methods with their sources and the recipes that carry them."""
+    lines = ["| method | source | recipes | details public |", "|---|---|---|---|"]
+    for method in methods():
+        public = "not all" if method["not_public"] else "yes"
+        lines.append(f"| {method['name']} | {method['source']} | {_made_by(method)} | {public} |")
+    return "\n".join(lines)
+
+
+def _made_by(method: dict[str, Any]) -> str:
+    pairs = [f"pairs `{name}`" for name in method["pairs"]]
+    return ", ".join([*(f"`{name}`" for name in method["recipes"]), *pairs])
+
+
+SECTIONS = {"dictionary": dictionary, "recipes": recipe_table, "methods": method_table, "method-names": method_names}
 
 
 def inserted(text: str) -> str:

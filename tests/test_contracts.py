@@ -367,7 +367,9 @@ def test_a_part_in_which_nothing_was_scored_or_judged_keeps_every_rule() -> None
         assert violations(contract(table), rows) == []
 
 
-@pytest.mark.parametrize("reason", ["unjudged", "surplus", "no_likelihood", "no_rts", "no_diversity", "no_score", "no_branches"])
+@pytest.mark.parametrize(
+    "reason", ["unjudged", "surplus", "no_likelihood", "no_rts", "no_diversity", "no_score", "no_branches"]
+)
 def test_a_sample_that_left_its_group_is_not_in_its_size(reason: str) -> None:
     left = LEFT | {"drop_reason": reason}
     assert violations(contract("advantages"), rows_of("advantages", [{}, {"sample_index": 1, **left}])) == []

@@ -61,6 +61,16 @@ def test_a_worse_parser_loses_them_and_the_command_says_so(tmp_path: Path, monke
     assert feedback(data, "fake", "first_error_step") == [1, 2, 2, None, None, 2, 1, None]
 
 
+def test_of_several_served_judges_one_has_to_be_named(tmp_path: Path) -> None:
+    judged(tmp_path)
+    curate("judge", tmp_path, "--rule", "countdown")
+    assert "6 kept replies read again" in curate("judge", tmp_path, "--reparse")  # the rule has none
+    with FakeServer(chat=good_judge, max_model_len=8192) as server:
+        curate("judge", tmp_path, "--server", server.url, "--model", "fake", "--as", "other")
+    said = curate("judge", tmp_path, "--reparse", code=2)
+    assert "choose one with --as fake or other" in said
+
+
 def test_a_rule_has_no_replies(tmp_path: Path) -> None:
     wrong_groups(tmp_path, [WRONG[:2]])
     curate("judge", tmp_path, "--rule", "countdown")

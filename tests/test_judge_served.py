@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tqdm import tqdm
 
 from curate.judging.replies import unpack
 from curate.judging.served import prompt_hash
 from curate.serving import client
+from curate.verbs import sample_progress
 from curate.verbs.check import find_problems
 from curate.verbs.judge_served import judge_name
 from fake_server import FakeServer
@@ -127,6 +130,7 @@ def test_what_does_not_fit_is_too_long(tmp_path: Path) -> None:
     with FakeServer(chat=good_judge) as server:
         said = curate(*words(data, server, "--context", 256), code=1)
     assert "too_long 1" in said
+    assert "the judge's context (256 tokens, of which --max-reply-tokens 1024 are for the reply): lower that" in said
     assert feedback(data, "fake", "error") == ["too_long"]
 
 
@@ -163,6 +167,32 @@ def test_the_cost_is_told_where_there_are_prices(tmp_path: Path) -> None:
     with FakeServer(chat=good_judge, max_model_len=8192) as server:
         said = curate(*words(data, server, "--price-in", 1e6, "--price-out", 0))
     assert re.search(r"\$[1-9][0-9,]*\.00", said)
+
+
+def test_what_was_asked_again_is_told(tmp_path: Path) -> None:
+    data = wrong_groups(tmp_path, [WRONG[:1]])
+    with FakeServer(chat=good_judge, max_model_len=8192) as server:
+        server._fault = lambda: "500" if server.n_requests == 2 else None  # type: ignore[method-assign]
+        said = curate(*words(data, server))
+    assert "of replies, 1 (http_500 1) asked again" in said
+
+
+def test_the_bar_is_over_the_groups_that_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+
+    def progress(total: int, verb: str, **_: Any) -> Any:
+        drawn.append(tqdm(total=total, desc=verb, file=StringIO()))
+        return drawn[-1]
+
+    monkeypatch.setattr("curate.stage.progress", progress)
+    monkeypatch.setattr(sample_progress, "TICK_S", 0.001)
+    data = wrong_groups(tmp_path, [WRONG[:3], [RIGHT, WRONG[0]], [*WRONG[:2], "2*3=6;4*6=25"]])
+    with FakeServer(chat=good_judge, max_model_len=8192, delay_s=0.1) as server:
+        server.refuse = lambda body: "not this one" if "4+6=10" in str(body) else None
+        curate(*words(data, server), code=1)
+    bar = next(each for each in drawn if each.desc.startswith("judge"))
+    assert (bar.n, bar.total) == (3, 3)
+    assert re.search(r"[0-9]+ tokens/s, [0-9]+/256 in flight", bar.postfix)
 
 
 def test_a_refused_judgment_is_final(tmp_path: Path) -> None:
@@ -208,6 +238,10 @@ def test_other_parameters_are_refused_and_another_url_is_not(tmp_path: Path) -> 
         (("--rule", "arithmetic", "--server", "http://x", "--model", "m"), "either rule"),
         (("--server", "http://x"), "--model M"),
         (("--rule", "arithmetic", "--score", "clarity"), "served judge"),
+        (("--rule", "arithmetic", "--votes", "3"), "served judge"),
+        (("--rule", "arithmetic", "--split", "lines"), "served judge"),
+        (("--rule", "arithmetic", "--context", "4096"), "served judge"),
+        (("--rule", "arithmetic", "--max-reply-tokens", "64"), "served judge"),
         (("--server", "http://x", "--model", "m", "--split", "number"), "did you mean 'numbered'"),
         (("--server", "http://x", "--model", "m", "--score", "Clear!"), "cannot name a score"),
         (("--server", "http://x", "--model", "m", "--score", "a", "--score", "a"), "each name once"),

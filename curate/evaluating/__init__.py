@@ -2,6 +2,7 @@
 
 from curate.evaluating.agreement import Agreement, agreement, disagreements
 from curate.evaluating.calibration import Calibration, Judged, calibrate, calibrate_by_generator
+from curate.evaluating.correlation import Matrix, correlations, pair_sums
 from curate.evaluating.intervals import Estimate, mean_over_prompts
 from curate.evaluating.pairs import Pair, compare_pair
 from curate.evaluating.passk import chunked_pass_at_k, pass_at_k
@@ -17,6 +18,7 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "Judged",
+    "Matrix",
     "Pair",
     "Place",
     "Point",
@@ -26,12 +28,14 @@ __all__ = [
     "calibrate_by_generator",
     "chunked_pass_at_k",
     "compare_pair",
+    "correlations",
     "disagreements",
     "effective_by_group",
     "effective_number",
     "evaluate_frame",
     "maj_at_k",
     "mean_over_prompts",
+    "pair_sums",
     "pass_at_k",
     "uplift_by_rank",
 ]

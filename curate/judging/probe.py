@@ -85,12 +85,20 @@ async def _takes_schema(client: Asker, model: str, served: list[str]) -> bool:
             if isinstance(error, Refused) and reason_of(error) == TOO_LONG:
                 return False  # a tiny context: every judgment will say so
             known = f" It serves {', '.join(served)}." if served and model not in served else ""
-            raise JudgeError(f"{model} cannot judge over {PATH}: {error}.{known}") from error
+            raise JudgeError(f"{model} cannot judge over {PATH}: {error}.{known} {_way_out(error)}") from error
         return False
     return True
+
+
+def _way_out(error: Refused | Failed) -> str:
+    if isinstance(error, Refused) and error.status in (401, 403):
+        return "Set the server's key in the environment variable CURATE_API_KEY, or name another with --api-key-env."
+    return "A judge is a chat model behind an OpenAI-compatible server: correct --server and --model."
 
 
 def _check(reply: Any) -> None:
     choices = reply.get("choices") if isinstance(reply, dict) else None
     if not (isinstance(choices, list) and choices and isinstance(choices[0], dict) and "message" in choices[0]):
-        raise JudgeError(f"the server's reply is no chat completion: {str(reply)[:_SHOWN]}")
+        raise JudgeError(
+            f"the server's reply is no chat completion: {str(reply)[:_SHOWN]}. Give the --server of a chat model"
+        )

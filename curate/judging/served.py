@@ -139,10 +139,7 @@ class ServedJudge:
         try:
             reply = await self._client.post(PATH, body, estimate(system) + estimate(user) + self._max_reply_tokens)
         except (Refused, Failed) as error:
-            if isinstance(error, Refused) and error.status in FOR_EVERY_REQUEST:
-                raise JudgeError(
-                    f"{error}. What was judged is kept: run the same command again when it is mended"
-                ) from error
+            refuse_every_request(error)
             return Reply(vote, first, last, error=reason_of(error))
         self.asked.add(reply)
         return Reply(vote, first, last, text_of(reply))
@@ -186,6 +183,12 @@ def schema(scores: Sequence[str] = ()) -> dict[str, Any]:
     if scores:
         properties["scores"] = _object({name: {"type": "number"} for name in scores})
     return {"type": "json_schema", "json_schema": {"name": "verdict", "strict": True, "schema": _object(properties)}}
+
+
+def refuse_every_request(error: Refused | Failed) -> None:
+    """Raise JudgeError where a request was refused for the key, the account or the model."""
+    if isinstance(error, Refused) and error.status in FOR_EVERY_REQUEST:
+        raise JudgeError(f"{error}. What was judged is kept: run the same command again when it is mended") from error
 
 
 def reason_of(error: Refused | Failed) -> str:

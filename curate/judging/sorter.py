@@ -9,7 +9,16 @@ import orjson
 
 from curate.errors import JudgeError
 from curate.judging.replies import INCOMPLETE, UNREADABLE
-from curate.judging.served import DEFAULT_CONTEXT, PATH, TOO_LONG, Asked, Poster, reason_of, text_of
+from curate.judging.served import (
+    DEFAULT_CONTEXT,
+    PATH,
+    TOO_LONG,
+    Asked,
+    Poster,
+    reason_of,
+    refuse_every_request,
+    text_of,
+)
 from curate.judging.sorting import MAX_SHOWN, Sorting
 from curate.judging.strategies import TEXT, Grouping, groupings_in, messages, parse, schema
 from curate.judging.tokens import estimate
@@ -63,7 +72,9 @@ class ServedSorter:
         self._max_shown = max_shown
 
     async def sort(self, problem: str, solutions: Sequence[str]) -> Sorted:
-        """Return the strategies of distinct correct solutions of one problem. Raises Gone where no server answers.
+        """Return the strategies of distinct correct solutions of one problem.
+
+        Raises Gone where no server answers, and JudgeError where one refuses the key or the model.
 
         One solution alone is a strategy, and nothing is asked. Each window is asked twice at most, the second time more
         strictly; where it cannot be read then, or was not answered, the whole group has no clusters: a part of a
@@ -109,6 +120,7 @@ class ServedSorter:
         try:
             reply = await self._client.post(PATH, body, n_tokens)
         except (Refused, Failed) as error:
+            refuse_every_request(error)
             return Reply(window, None, reason_of(error))
         self.asked.add(reply)
         return Reply(window, text_of(reply))

@@ -132,7 +132,8 @@ def _inputs(frame: pl.DataFrame, recipe: Recipe, draw: int | None) -> pl.DataFra
 def _leave(samples: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
     """Null every input of the samples that do not take part, with the reason in ``left``."""
     samples = samples.with_columns(solved="correct")
-    if not samples.null_count().select(pl.sum_horizontal(pl.all())).item():
+    has_lists = any(dtype.is_nested() for dtype in samples.dtypes)  # what a list lacks is not a null
+    if not has_lists and not samples.null_count().select(pl.sum_horizontal(pl.all())).item():
         return samples.with_columns(left=pl.lit(None, pl.String))
     reasons = [pl.when(pl.col("surplus")).then(pl.lit("surplus"))] if "surplus" in samples.columns else []
     reasons.append(pl.when(REWARD.is_null()).then(pl.lit("unjudged")))

@@ -58,7 +58,10 @@ COLUMNS: dict[str, Column] = {
     "ref_logprobs": Column("reference", LOGPROB, lambda i: [-0.5, -1.0] * 3, pl.List(pl.Float64)),
     "branch_kept": Column("branches", BRANCH, lambda i: [0, 2 + i % 3], pl.List(pl.Int32)),
     "branch_rewards": Column(
-        "branches", BRANCH, lambda i: [[0.0, 1.0, 0.0, 0.0], [0.0, 1.0, float(i % 2), None]], pl.List(pl.List(pl.Float64))
+        "branches",
+        BRANCH,
+        lambda i: [[0.0, 1.0, 0.0, 0.0], [0.0, 1.0, float(i % 2), None]],
+        pl.List(pl.List(pl.Float64)),
     ),
     "domain": Column("prompts", IMPORT, lambda i: "algebra", pl.String),
     "answer": Column("prompts", IMPORT, lambda i: "A,B", pl.String),

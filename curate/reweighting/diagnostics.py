@@ -39,6 +39,8 @@ def diagnose(frame: pl.DataFrame, draw: int | None = None) -> Stats:
     - groups_cancelled: kept groups with one correct sample whose reward was shaped while its advantage is the plain
       (G-1)/sqrt(G): the std took the shaping back
     - max_abs_advantage (merged by max)
+    - mass: over kept samples, sum of |A| w of the correct and of the wrong ones, and of its square; ``rows`` says of how
+      many samples of the part this is known
     - groups_drawn: those sampled under a stopping rule; advantages_at_cap: kept samples of them at +-sqrt(G)
     - advantage_by_rank: count and sum of A of kept correct samples by likelihood rank in the group, 1 = most likely
       by mean_logprob, a shared average rank rounded down; ``likelihood_rank`` is used where the frame has it and no
@@ -56,6 +58,7 @@ def diagnose(frame: pl.DataFrame, draw: int | None = None) -> Stats:
         **_count_drawn(samples),
         "groups_degenerate": drops["groups_dropped"]["degenerate"] + _kept_without_signal(samples),
         "groups_cancelled": _cancelled(samples),
+        "mass": _mass(samples),
         "advantage_by_rank": _advantage_by_rank(samples),
         "rank_agreement": _rank_agreement(samples),
         "rts_with_n_steps": _moments(samples, "rts", "n_steps"),
@@ -70,7 +73,7 @@ def _columns(frame: pl.DataFrame, draw: int | None) -> pl.DataFrame:
     size = drawn_to(frame, draw)
     return frame.select(
         *KEY,
-        pl.col("reward", "shaped", "advantage").cast(pl.Float64),
+        pl.col("reward", "shaped", "advantage", "weight").cast(pl.Float64),
         "drop_reason",
         "group_size",
         "n_correct",
@@ -89,6 +92,16 @@ def _count_rows(samples: pl.DataFrame) -> Stats:
         wrong_kept=(_KEPT & ~_CORRECT).sum(),
         wrong_positive=(~_CORRECT & (_ADVANTAGE > 0)).sum(),
         max_abs_advantage=pl.max_horizontal(_ADVANTAGE.max(), -_ADVANTAGE.min()),
+    ).row(0, named=True)
+
+
+def _mass(samples: pl.DataFrame) -> Stats:
+    pull = _ADVANTAGE.abs() * pl.col("weight")
+    return samples.select(
+        rows=pl.len(),
+        correct=pull.filter(_CORRECT).sum(),
+        wrong=pull.filter(~_CORRECT).sum(),
+        squares=(pull * pull).sum(),
     ).row(0, named=True)
 
 
@@ -241,7 +254,9 @@ def summarize(stats: Stats) -> Stats:
     ``groups_with_signal`` have a kept advantage that is not 0, and their share is of all groups; the other shares are of
     kept samples; ``mean_advantage_by_rank`` is null where no kept correct sample had the rank;
     ``rank_agreement`` is Kendall's tau-a of mean_logprob against sum_logprob, estimated from neighbouring pairs;
-    ``rts_with_*`` are Pearson correlations. Nothing to divide by gives null.
+    ``rts_with_*`` are Pearson correlations; ``mass_correct`` and ``mass_wrong`` the sums of |A| w, and
+    ``effective_samples`` (sum |A| w)^2 / sum (A w)^2: as many equal pulls would give the gradient the same noise. Of
+    token_advantages these figures know nothing. Parts made before there were mass sums give null, as nothing to divide by.
     """
     ranks = stats["advantage_by_rank"]
     pairs = stats["rank_agreement"]
@@ -256,8 +271,17 @@ def summarize(stats: Stats) -> Stats:
         "rank_agreement": pairs and _ratio(pairs["alike"] - pairs["opposite"], pairs["pairs"]),
         "rts_with_n_steps": _pearson(stats["rts_with_n_steps"]),
         "rts_with_n_tokens": _pearson(stats["rts_with_n_tokens"]),
+        **_masses(stats),
     }
-    return {**{key: value for key, value in stats.items() if key != "advantage_by_rank"}, **figures}
+    return {**{key: value for key, value in stats.items() if key not in ("advantage_by_rank", "mass")}, **figures}
+
+
+def _masses(stats: Stats) -> Stats:
+    mass = stats.get("mass")
+    if mass is None or mass["rows"] != stats["rows"]:
+        return dict.fromkeys(("mass_correct", "mass_wrong", "effective_samples"))
+    effective = _ratio((mass["correct"] + mass["wrong"]) ** 2, mass["squares"])
+    return {"mass_correct": mass["correct"], "mass_wrong": mass["wrong"], "effective_samples": effective}
 
 
 def _ratio(part: float, whole: float) -> float | None:

@@ -26,8 +26,13 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One completion: token ids, shape (T,), with the end token where it was drawn; their natural log-probs, shape (T,)."""
+    """One completion: token ids, shape (T,), with the end token where it was drawn; their natural log-probs, shape (T,).
+
+    ``topk_ids`` and ``topk_logprobs``, (T, k), are the likeliest tokens at each position; null where nobody asked.
+    """
 
     ids: list[int]
     logprobs: list[float]
     finish_reason: Literal["stop", "length"]
+    topk_ids: list[list[int]] | None = None
+    topk_logprobs: list[list[float]] | None = None

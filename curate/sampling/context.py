@@ -15,7 +15,7 @@ TOKENS = 32
 
 
 async def longest(client: Client, model: str) -> tuple[int | None, str | None]:
-    """Return the longest context of a model, null where the server does not say, and a note where it lists no models.
+    """Return the longest context of a model, null where the server does not say, and a note where one lists no models.
 
     Raises SamplerError where the server has no such model.
     """
@@ -24,16 +24,25 @@ async def longest(client: Client, model: str) -> tuple[int | None, str | None]:
     except Refused as error:
         if error.status in (401, 403):
             raise SamplerError(f"{error}. {after_refusal(error, '')}") from error
-        return None, f"the server lists no models (HTTP {error.status}): name and context length are not checked"
+        return None, _unlisted(f"HTTP {error.status}")
     except Failed as error:
         raise SamplerError(f"the server does not list its models: {error}") from error
     lengths = [_length_of(model, reply) for reply in replies]
-    return min((length for length in lengths if length is not None), default=None), None
+    note = None if all(map(_cards, replies)) else _unlisted("an empty list")
+    return min((length for length in lengths if length is not None), default=None), note
+
+
+def _unlisted(why: str) -> str:
+    return f"the server lists no models ({why}): name and context length are not checked"
+
+
+def _cards(reply: Any) -> list[dict[str, Any]]:
+    cards = reply.get("data") if isinstance(reply, dict) else None
+    return [card for card in cards if isinstance(card, dict)] if isinstance(cards, list) else []
 
 
 def _length_of(model: str, reply: Any) -> int | None:
-    cards = reply.get("data") if isinstance(reply, dict) else None
-    named = [card for card in cards if isinstance(card, dict)] if isinstance(cards, list) else []
+    named = _cards(reply)
     names = [str(card.get("id"))[:200] for card in named]
     if names and model not in names:
         raise SamplerError(

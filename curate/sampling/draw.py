@@ -29,6 +29,15 @@ def draw(
     return tokens, logprobs[nodes, tokens].clamp(max=0.0)
 
 
+def likeliest(logits: torch.Tensor, nodes: torch.Tensor, k: int, setting: Setting) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the k likeliest tokens of each row and their natural log-probs, (R, k) both, likeliest first.
+
+    Those of log_softmax(logits / temperature) over the whole vocabulary, before top_p cuts it; at temperature 0 those at 1.
+    """
+    values, tokens = torch.log_softmax(logits / (setting.temperature or 1.0), -1).topk(k, dim=-1)
+    return tokens[nodes], values[nodes].clamp(max=0.0)
+
+
 def nucleus(logprobs: torch.Tensor, top_p: float) -> torch.Tensor:
     """Keep the fewest likeliest tokens whose probabilities reach ``top_p``, renormalised; the others become -inf.
 

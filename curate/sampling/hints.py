@@ -30,6 +30,8 @@ def after_refusal(error: Refused, name: str) -> str:
     """Return a sentence on what to do where the server refuses to complete a prompt."""
     if error.status in (401, 403):
         return "Set the server's key in the environment variable CURATE_API_KEY, or name another with --api-key-env."
+    if 300 <= error.status < 400:
+        return "Give the address that it points to as --server."
     if error.status in (404, 405):
         return f"It may be of another kind than {name or 'said'}: give {_KINDS}."
     return "Start the server so that it takes this request, or change the option it names."

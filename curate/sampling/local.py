@@ -21,7 +21,7 @@ from curate.models.tokenizer import load_tokenizer
 from curate.sampling.branch import branch
 from curate.sampling.chance import uniforms
 from curate.sampling.completion import Completion, Setting
-from curate.sampling.draw import draw
+from curate.sampling.draw import draw, likeliest
 
 PREFILL_TOKENS = 65_536
 CPU_CACHE_BYTES = 4 << 30
@@ -32,18 +32,24 @@ class LocalSampler:
     """Sample completions from a causal language model loaded from a local folder.
 
     ``dtype`` is that of the weights; tokens are drawn from float32 logits. ``device`` "auto" is a GPU if there is one.
-    ``batch_rows`` bounds the completions that are sampled at one time. Of the checkpoint's generation settings only the
+    ``batch_rows`` bounds the completions that are sampled at one time; with ``top_k`` every position keeps its so many
+    likeliest tokens. Of the checkpoint's generation settings only the
     end tokens are used: no top_k, no penalties. Raises ConfigError where the folder holds no complete checkpoint with a
     tokenizer, and where the model treats its logits in a way not known here.
     """
 
-    def __init__(self, path: Path, *, dtype: str = "float32", device: str = "auto", batch_rows: int = 512) -> None:
+    def __init__(
+        self, path: Path, *, dtype: str = "float32", device: str = "auto", batch_rows: int = 512, top_k: int = 0
+    ) -> None:
         self.path = path
         self.batch_rows = batch_rows
+        self.top_k = top_k
         self.device = choose_device(device)
         self.model = load_model(path, dtype).to(self.device).eval()
         self.tokenizer = load_tokenizer(path)
         self.vocab_size: int = self.model.get_input_embeddings().weight.shape[0]
+        if top_k > self.vocab_size:
+            raise ConfigError(f"{path} has {self.vocab_size:,} tokens: lower --top-k-logprobs {top_k}")
         self.max_length: int | None = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         self.end_ids = end_ids(self.model, self.tokenizer)
         self._head = Head(self.model, path)
@@ -136,18 +142,31 @@ class LocalSampler:
         seeds = torch.tensor([row.seed for row in rows], device=self.device)
         ids = torch.zeros(len(rows), setting.max_new_tokens, dtype=torch.long, device=self.device)
         logprobs = torch.zeros(len(rows), setting.max_new_tokens, device=self.device)
+        likely = (ids.new_zeros(*ids.shape, self.top_k), logprobs.new_zeros(*ids.shape, self.top_k))
         batch = self._prefill(rows, prompts)
         limits = torch.tensor([row.limit for row in rows], device=self.device)
         for step in range(max(row.limit for row in rows)):
             luck = uniforms(seeds[batch.rows], step)
-            tokens, drawn = draw(self._head.logits(batch.hidden), batch.nodes, luck, setting)
+            logits = self._head.logits(batch.hidden)
+            tokens, drawn = draw(logits, batch.nodes, luck, setting)
+            if self.top_k:
+                likely[0][batch.rows, step], likely[1][batch.rows, step] = likeliest(
+                    logits, batch.nodes, self.top_k, setting
+                )
             ids[batch.rows, step] = tokens
             logprobs[batch.rows, step] = drawn
             is_live = ~torch.isin(tokens, self._ends) & (step + 1 < limits[batch.rows])
             if not bool(is_live.any()):
                 break
             self._advance(batch, is_live, tokens)
-        return self._completions(ids[:, : step + 1], logprobs[:, : step + 1], limits)
+        completions = self._completions(ids[:, : step + 1], logprobs[:, : step + 1], limits)
+        return [self._with_likely(each, *likely, row) for row, each in enumerate(completions)]
+
+    def _with_likely(self, completion: Completion, ids: torch.Tensor, logprobs: torch.Tensor, row: int) -> Completion:
+        if not self.top_k:
+            return completion
+        n = len(completion.ids)
+        return replace(completion, topk_ids=ids[row, :n].tolist(), topk_logprobs=logprobs[row, :n].tolist())
 
     def _prefill(self, rows: list[_Row], prompts: Sequence[Sequence[int]]) -> _Batch:
         """Read every prompt once, padded on the left: each is a node, shared by its rows."""

@@ -14,7 +14,7 @@ import orjson
 import stamina
 
 from curate.errors import ConfigError, ServerError
-from curate.serving.exchange import exchange
+from curate.serving.exchange import Reply, exchange
 from curate.serving.failures import Failed, Gone, Refused, TryAgain, Unreachable
 from curate.serving.limits import DEFAULT, Limits
 from curate.serving.pool import Pool
@@ -29,6 +29,8 @@ FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 20.0
 JITTER_S = 0.5
 LOOK_S = 5.0
+GET_S = 10.0  # a list of models or a version: nothing has to be generated
+MODELS = "/v1/models"
 
 # stamina logs every retry as a warning, which Python prints to stderr where no logging is set up.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -96,8 +98,8 @@ class Client:
     async def get(self, path: str) -> list[Any]:
         """Ask every server, outside the bounds, and return their replies in the order of the URLs.
 
-        Meant for what is asked before any work: a server that cannot be reached is Gone after the attempts, without
-        the patience. Raises Refused, Failed, or Gone.
+        Meant for what is asked before any work: a server that cannot be reached, or gives no reply within 10 s, is Gone
+        after the attempts, without the patience. Raises Refused, Failed, or Gone.
         """
         return list(await asyncio.gather(*(self._get(server, path) for server in self._servers)))
 
@@ -114,6 +116,7 @@ class Client:
         while True:
             server = self._pool.take(n_tokens, avoid) or await self._pool.wait(n_tokens, avoid, is_first)
             failed: TryAgain | None = None
+            started = self._time()
             try:
                 return await self._ask(server, "POST", path, data)
             except Unreachable:
@@ -123,6 +126,8 @@ class Client:
                 failed.server = server
             finally:
                 self._pool.release(server, n_tokens)
+            if failed is not None and failed.reason == "timeout":
+                await self._note_silence(server, started, failed.detail)
             if server.down_since is not None:
                 self._stop_if_gone()
             if failed is not None:
@@ -152,22 +157,33 @@ class Client:
             async for attempt in _attempts(self.limits.attempts):
                 with attempt:
                     try:
-                        return await self._ask(server, "GET", path, None)
+                        async with asyncio.timeout(GET_S):
+                            return await self._ask(server, "GET", path, None)
                     except Unreachable as error:
                         raise TryAgain("unreachable", str(error)) from None
+                    except TimeoutError:
+                        raise TryAgain("timeout", f"{server.url + path}: no reply within {GET_S:g} s") from None
         except TryAgain as error:
             failed = error
-        if failed.reason == "unreachable":
+        if failed.reason in ("unreachable", "timeout"):
             raise Gone(f"no server answers at {failed.detail}: start it, or correct --server")
         raise Failed(failed.reason, f"{failed.detail} (attempt {self.limits.attempts} of {self.limits.attempts})")
 
     async def _look(self, server: Server, path: str) -> str | None:
+        reply = await self._peek(server, path)
+        return None if reply is None or reply.status != 200 else reply.body.decode(errors="replace")
+
+    async def _peek(self, server: Server, path: str) -> Reply | None:
         try:
             async with asyncio.timeout(LOOK_S):
-                reply = await exchange(self._session, "GET", server.url + path, None, self._key)
+                return await exchange(self._session, "GET", server.url + path, None, self._key)
         except (TimeoutError, Unreachable, TryAgain, ServerError):
             return None
-        return reply.body.decode(errors="replace") if reply.status == 200 else None
+
+    async def _note_silence(self, server: Server, started: float, said: str) -> None:
+        """Tell a server that hangs from one that is slow: of the first nothing came since, and a GET gets no reply."""
+        if server.answered_at < started and await self._peek(server, MODELS) is None:
+            server.silent(self._time(), started, said)
 
     async def _ask(self, server: Server, method: str, path: str, data: bytes | None) -> Any:
         """Send one request to one server, tell the server's record what came of it, and return the reply's JSON."""
@@ -199,6 +215,7 @@ class Client:
 
     def _answered(self, server: Server) -> None:
         self.usage.n_replies += 1
+        server.answered_at = self._time()
         if server.down_since is not None:
             self.usage.waited_s += self._pool.silence_s(self._time()) or 0.0
         if server.answered():
@@ -210,7 +227,8 @@ class Client:
     def _stop_if_gone(self) -> None:
         """Raise Gone, here and in every request that waits, where no server has answered for the patience."""
         silence_s = self._pool.silence_s(self._time())
-        if self.usage.n_in_flight or silence_s is None or silence_s < self.limits.patience_s:
+        may_answer = any(server.n_requests and not server.is_silent for server in self._servers)
+        if may_answer or silence_s is None or silence_s < self.limits.patience_s:
             return
         said = "; ".join(server.said for server in self._servers)
         message = (

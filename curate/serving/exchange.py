@@ -35,7 +35,10 @@ async def exchange(session: aiohttp.ClientSession, method: str, url: str, data: 
     body = io.BytesIO(data) if data is not None and len(data) > LARGE_BODY else data
     try:
         async with session.request(method, url, data=body, allow_redirects=False) as response:
-            return Reply(response.status, response.headers.get("Retry-After"), await read(response))
+            told = await read(response)
+            if not told and (target := response.headers.get("Location")):  # the one thing a redirect has to say
+                told = f"it points to {target}".encode()
+            return Reply(response.status, response.headers.get("Retry-After"), told)
     except aiohttp.ClientConnectorCertificateError as error:
         raise ServerError(f"the certificate of {url} is not accepted: {error.certificate_error}") from None
     except aiohttp.ClientConnectorError as error:

@@ -36,7 +36,7 @@ class Failed(ServerError):  # noqa: N818
 
 
 class Gone(ServerError):  # noqa: N818
-    """No server has answered for as long as the client's patience: the job has to stop."""
+    """No server has answered for as long as the client's patience, away or hung: the job has to stop."""
 
 
 class TryAgain(Exception):  # noqa: N818

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 PAUSE_S = 0.1
@@ -29,6 +30,8 @@ class Server:
         self.down_since: float | None = None
         self.paused_until = 0.0
         self.said = ""
+        self.answered_at = -math.inf
+        self.is_silent = False
         self._trouble_at = 0.0
         self._growth = max(1.0, most / GROWTH_PARTS)
 
@@ -44,6 +47,7 @@ class Server:
         """Take note of a reply; return whether the limit rose."""
         self.n_troubles = 0
         self.down_since = None
+        self.is_silent = False
         if self.limit >= self.most:
             return False
         self.limit = min(self.most, self.limit + self._growth / self.limit)
@@ -61,6 +65,12 @@ class Server:
     def unreachable(self, now: float, started: float, said: str) -> None:
         """Take note of a connection that could not be made at ``started``."""
         self._trouble(now, started, said)
+
+    def silent(self, now: float, started: float, said: str) -> None:
+        """Take note that nothing has come from the server since ``started``: it hangs, what is in flight there too."""
+        self._trouble(now, started, said)
+        self.is_silent = True
+        self.down_since = min(started, now if self.down_since is None else self.down_since)
 
     def _trouble(self, now: float, started: float, said: str) -> None:
         self.said = said

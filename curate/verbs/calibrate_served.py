@@ -44,7 +44,7 @@ def calibrate_served(
     kept = calibration_path(data, parameters, file)
     journal = data.private / "journal" / "calibrations" / f"{kept.stem}.arrows"
     with variant_lock(data, f"calibrations/{kept.stem}.journal"):
-        judge = open_judge(fanout, connection, judging)
+        judge = open_judge(fanout, fanout.open(connection.client()), judging)
         with progress(len(solutions), "calibrate") as bar:
             done = fanout.groups(
                 journal,

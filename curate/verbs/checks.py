@@ -44,6 +44,7 @@ def sample(
     target_correct: int | None,
     max_samples: int | None,
     verifier: str | None,
+    top_k_logprobs: int | None = None,
     **given: Any,
 ) -> None:
     from math import isfinite
@@ -58,6 +59,8 @@ def sample(
             "from) and reference (--reference: known solutions)"
         )
     _served_model(server, model, tokenizer, api, given)
+    if top_k_logprobs is not None and local is None:
+        raise ConfigError("top_k_logprobs goes with local (--local PATH): no server is asked for top-k log-probs yet")
     if local is not None:
         find_checkpoint(local)
     if not (isfinite(temperature) and temperature >= 0):
@@ -157,6 +160,9 @@ def judge(
     task: str,
     split: str,
     score: list[str] | None,
+    votes: int,
+    context: int | None,
+    max_reply_tokens: int,
     scope: Any,
     calibrate: Path | None,
     reparse: bool,
@@ -165,7 +171,7 @@ def judge(
 ) -> None:
     from curate.errors import ConfigError
     from curate.verbs.calibrate import refuse_calibration
-    from curate.verbs.judge import choose_scope, variant
+    from curate.verbs.judge import MAX_REPLY_TOKENS, choose_scope, variant
     from curate.verbs.judge_served import Judging
     from curate.verbs.lookup import find_clusters, find_rule
 
@@ -177,8 +183,12 @@ def judge(
         raise ConfigError("give either rule (--rule NAME) or server (--server URL --model M): who judges")
     if rule is None and not model:
         raise ConfigError("--server URL needs --model M: the name of the judge on its server")
-    if rule is not None and (model or score or task != "steps"):
-        raise ConfigError(f"model, score and task are for a served judge: leave them away with rule {rule}")
+    asked = (model, score, task != "steps", votes != 1, split != "auto", context, max_reply_tokens != MAX_REPLY_TOKENS)
+    if rule is not None and any(asked):
+        raise ConfigError(
+            "model, score, task, votes, split, context and max_reply_tokens are for a served judge: leave them away with "
+            f"rule {rule}"
+        )
     choose_scope(rule, scope, task)
     if rule is None:
         _connection(server, given)

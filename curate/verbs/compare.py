@@ -10,11 +10,26 @@ if TYPE_CHECKING:
     from curate.dataset import Dataset
 
 
+HEADS = (
+    "recipe",
+    "groups kept",
+    "with signal",
+    "samples kept",
+    "|A|w on correct",
+    "on wrong",
+    "effective samples",
+    "correct A<0",
+    "wrong A>0",
+    "max |A|",
+)
+
+
 def compare(dataset: DatasetDir, json: Json = False) -> None:
     """Show what every recipe made of the same samples, side by side, and how far judges agree on strategies."""
-    from curate.console import print_json, print_table, say
+    from curate.console import print_json, say
     from curate.dataset import Dataset
     from curate.reweighting import summarize
+    from curate.verbs.compare_advantages import correlate, print_correlations
     from curate.verbs.compare_strategies import compare_strategies, print_strategies
 
     data = Dataset(dataset)
@@ -25,27 +40,27 @@ def compare(dataset: DatasetDir, json: Json = False) -> None:
             say(
                 f"{state['table']} is not current: {state['stale']} part(s) stale, {state['pending'] + state['waiting']} missing"
             )
+    together = correlate(data, list(variants)) if variants else None
     if json:
-        strategies = {each.title: each.as_json() for each in compared}
-        print_json({name: summarize(each) for name, each in variants.items()} | strategies)
+        recipes = {
+            name: summarize(each) | {"correlation": together.of(name) if together else {}}
+            for name, each in variants.items()
+        }
+        print_json(recipes | {each.title: each.as_json() for each in compared})
         return
-    rows = [[name, *_row(each)] for name, each in variants.items()]
-    heads = (
-        "recipe",
-        "groups kept",
-        "with signal",
-        "samples kept",
-        "correct A<0",
-        "wrong A>0",
-        "A likeliest",
-        "A rarest",
-        "max |A|",
-    )
-    if rows:
-        print_table(
-            heads, rows, title=f"{dataset}: A likeliest / rarest is the mean over correct samples, by quarter of rank"
-        )
+    if together:
+        _print_recipes(str(dataset), variants)
+        print_correlations(together)
     print_strategies(compared)
+
+
+def _print_recipes(dataset: str, variants: dict[str, dict[str, Any]]) -> None:
+    from curate.console import print_table
+
+    print_table(HEADS, [[name, *_row(each)] for name, each in variants.items()], title=dataset)
+    ranked = [[name, *_by_rank(each)] for name, each in variants.items()]
+    heads = ("recipe", "likeliest quarter", "second", "third", "rarest")
+    print_table(heads, ranked, title="mean advantage of the correct samples, by quarter of likelihood rank")
 
 
 def statistics(data: Dataset) -> dict[str, dict[str, Any]]:
@@ -63,17 +78,27 @@ def statistics(data: Dataset) -> dict[str, dict[str, Any]]:
 
 def _row(each: dict[str, Any]) -> list[Any]:
     from curate.reweighting import summarize
-    from curate.verbs.figures import mean_by_rank, number, share
+    from curate.verbs.figures import number, share
 
     figures = summarize(each)
-    quarters = mean_by_rank(each["advantage_by_rank"], n_bins=4)
     return [
         f"{figures['groups_kept']:,} of {figures['groups']:,}",
         share(figures["share_groups_with_signal"]),
         figures["rows_kept"],
+        *(_rounded(figures[key]) for key in ("mass_correct", "mass_wrong", "effective_samples")),
         share(figures["share_correct_negative"]),
         share(figures["share_wrong_positive"]),
-        number(quarters[0][1]) if quarters else None,
-        number(quarters[-1][1]) if quarters else None,
         number(figures["max_abs_advantage"]),
     ]
+
+
+def _rounded(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.1f}"
+
+
+def _by_rank(each: dict[str, Any]) -> list[str]:
+    from curate.verbs.figures import mean_by_rank, number
+
+    quarters = [number(mean) for _, mean in mean_by_rank(each["advantage_by_rank"], n_bins=4)]
+    # With fewer than four ranks the last one stands under "rarest", and what lies between is unknown.
+    return [*quarters[:-1], *["-"] * (4 - len(quarters)), *quarters[-1:]] if quarters else ["-"] * 4

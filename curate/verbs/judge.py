@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from curate.verbs.options import As, DatasetDir, Json, MaxFailedShare, Overwrite, VerifierVariant
+from curate.verbs.options import As, DatasetDir, MaxFailedShare, Overwrite, VerifierVariant
 
 if TYPE_CHECKING:
     from curate.dataset import Dataset
@@ -67,7 +67,7 @@ def judge(
         str, typer.Option(metavar="NAME", help="Environment variable that holds the server's key.")
     ] = "CURATE_API_KEY",
     max_failed_share: MaxFailedShare = 0.01,
-    json: Json = False,
+    json: Annotated[bool, typer.Option("--json", help="With --calibrate: print the figures as JSON.")] = False,
     as_: As = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -91,6 +91,9 @@ def judge(
         task=task,
         split=split,
         score=score,
+        votes=votes,
+        context=context,
+        max_reply_tokens=max_reply_tokens,
         scope=scope,
         calibrate=calibrate,
         reparse=reparse,
@@ -135,10 +138,22 @@ def variant(rule: str | None, model: str | None, task: str, as_: str | None) -> 
 
 def _read_again(data: Dataset, model: str | None, task: str, as_: str | None, max_failed_share: float) -> None:
     from curate.console import say
+    from curate.dataset import TableRef
+    from curate.errors import ConfigError
+    from curate.jobrecord import read_record
     from curate.summary import refuse_failures
     from curate.verbs.judge_reparse import reparse
 
-    ref = data.choose("feedback", variant(None, model, task, as_) if model or as_ else None)
+    name = variant(None, model, task, as_) if model or as_ else None
+    if name is None:
+        records = {each: read_record(data, TableRef("feedback", each)) for each in data.variants("feedback")}
+        served = [each for each, record in records.items() if record and "model" in record.parameters]
+        if len(served) > 1:
+            raise ConfigError(
+                f"{data.root} has feedback of several served judges: choose one with --as {' or '.join(served)}"
+            )
+        name = served[0] if served else None
+    ref = data.choose("feedback", name)
     say(reparse(data, ref))
     refuse_failures(data, ref, max_failed_share)
 
@@ -204,12 +219,13 @@ def _by_server(
             return
         ref = TableRef("feedback", variant(None, judging.model, task, as_))
         kind = ServedJob if task == STEPS else StrategiesJob
-        job = kind(data, ref, judging, connection, choose_scope(None, scope, task), verifier, max_failed_share, fanout)
+        chosen = choose_scope(None, scope, task)
+        job = kind(data, ref, judging, connection, chosen, verifier, max_failed_share, fanout, overwrite)
         try:
             say(run_stage(data, job.stage(as_), overwrite=overwrite, max_failed_share=max_failed_share))
         finally:
             if job.judge:
                 about = strategies_told(data, ref) if task == STRATEGIES else str(job.told)
-                asked = asked_told(job.judge.asked, connection)
+                asked = asked_told(job.judge.asked, job.client.usage, connection)
                 for sentence in filter(None, [asked, about, *job.advice()]):
                     say(sentence)

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,8 @@ from curate.verbs.judge_rows import (
     read_groups,
     reasons_not_to_ask,
 )
-from curate.verbs.judge_told import Told
+from curate.verbs.judge_told import Asking, Told
+from curate.verbs.sample_progress import Watch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from curate.fanout import Fanout
     from curate.judging.served import ServedJudge
     from curate.records import Judgment
+    from curate.serving import Client
     from curate.stage import Made, Stage
     from curate.verbs.connect import Connection
 
@@ -84,13 +87,12 @@ def judge_name(model: str) -> str:
     return (name if name[:1].isalpha() else f"judge-{name}")[:100]
 
 
-def open_judge(fanout: Fanout, connection: Connection, judging: Judging) -> ServedJudge:
-    """Connect, probe the server, and return the judge; raises JudgeError or ServerError with what the server answered."""
+def open_judge(fanout: Fanout, client: Client, judging: Judging) -> ServedJudge:
+    """Probe the server and return the judge; raises JudgeError or ServerError with what the server answered."""
     from curate.console import say
     from curate.judging.probe import probe
     from curate.judging.served import ServedJudge
 
-    client = fanout.open(connection.client())
     probed = fanout.run(probe(client, judging.model, judging.context))
     if probed.note:
         say(probed.note)
@@ -131,6 +133,7 @@ class ServedJob:
     verifier: str | None
     max_failed_share: float
     fanout: Fanout
+    overwrite: bool = False
     told: Told = field(default_factory=Told)
     judge: ServedJudge | None = None
     known: dict[str, Known] = field(default_factory=dict)
@@ -181,17 +184,39 @@ class ServedJob:
         again = command("judge", self.data.root, reparse=True, as_=self.ref.variant)
         n_unreadable, n_long = self.told.failed[UNREADABLE], self.told.failed[TOO_LONG]
         n_cut = self.judge.asked.n_cut if self.judge else 0
+        context = self.judge.about["context"] if self.judge else 0
         found = {
             f"{n_unreadable:,} completions got replies that could not be read, even after a stricter request: the replies "
             f"are kept, look at them with `curate sql`; a later version may read more of them with `{again}`": n_unreadable,
             f"{n_cut:,} replies were cut at --max-reply-tokens {self.judging.max_reply_tokens}": n_cut,
-            f"{n_long:,} completions hold a step or problem that does not fit the judge's context": n_long,
+            f"{n_long:,} completions hold a step or problem that does not fit the judge's context ({context:,} tokens, of which "
+            f"--max-reply-tokens {self.judging.max_reply_tokens} are for the reply): lower that, or serve it with a longer one "
+            "(vLLM: --max-model-len), and run with --overwrite": n_long,
         }
         return [sentence for sentence, count in found.items() if count]
 
+    @cached_property
+    def client(self) -> Client:
+        """The client of all servers, open until the fan-out ends."""
+        return self.fanout.open(self.connection.client())
+
     def _prepare(self) -> None:
-        self.judge = open_judge(self.fanout, self.connection, self.judging)
+        """Refuse a server that cannot judge before any work, then start the clock and the bar."""
+        self.judge = self._open()
         self.known.update(known_prompts(self.data))
+        self.asking = Asking(self.client, self.judge.asked)
+        self.watch = self.fanout.open(Watch(self.asking, self._n_groups(), "judge"))
+
+    def _open(self) -> ServedJudge:
+        return open_judge(self.fanout, self.client, self.judging)
+
+    def _n_groups(self) -> int:
+        """Return how many groups the pending parts hold."""
+        from curate.stage import read
+
+        there = set(self.data.parts(self.samples)) & set(self.data.parts(self.verdicts))
+        pending = there if self.overwrite else there - set(self.data.parts(self.ref))
+        return sum(len(read(self.data, self.samples, name, ["group_id"])["group_id"].unique()) for name in pending)
 
     def _make(self, name: str, journal: Path) -> Made:
         """Judge one part, many groups at one time; each finished group is in the journal before it counts.
@@ -200,24 +225,20 @@ class ServedJob:
         taken as they are, else the part stays unfinished and the next run asks about that group again.
         """
         from curate.failures import settle
-        from curate.stage import Made, progress
+        from curate.stage import Made
 
         groups = list(read_groups(self.data, self.samples, self.verdicts, name))
         passing: dict[int, pa.Table] = {}
+        begun: set[int] = set()
 
         async def work(group: list[Row]) -> pa.RecordBatch:
+            begun.add(_key(group))
             return await self._judged(group, passing)
 
-        sizes = {int(group[0]["group_id"]): len(group) for group in groups}
-        with progress(sum(sizes.values()), "judge") as bar:
-            done = self.fanout.groups(
-                journal,
-                "feedback",
-                groups,
-                lambda group: int(group[0]["group_id"]),
-                work,
-                lambda key: bar.update(sizes[key]),
-            )
+        def count(key: int) -> None:
+            self.watch.done() if key in begun else self.watch.skip(1)
+
+        done = self.fanout.groups(journal, "feedback", groups, _key, work, count)
         settle(self.data, self.ref, name, done.failed, {g[0]["group_id"]: g[0]["prompt_id"] for g in groups}, 1.0)
         self._refuse_passing(Counter(why.reason for key, why in done.failed.items() if key not in passing), 0)
         rows = _in_order(done.rows, [passing[key] for key in done.failed], groups)
@@ -239,13 +260,15 @@ class ServedJob:
     async def _judged(self, group: list[Row], passing: dict[int, pa.Table]) -> pa.RecordBatch:
         """Return the rows of one group; raises GroupFailed, its rows kept in ``passing``, where a failure may pass."""
         from curate.fanout import GroupFailed
-        from curate.judging.served import TRANSIENT
+        from curate.judging.served import FAILURES, TRANSIENT
 
         rows = feedback_table(await self._rows(group)).combine_chunks()
-        reasons = [error for error in rows["error"].to_pylist() if error in TRANSIENT]
+        errors = [error for error in rows["error"].to_pylist() if error in FAILURES]
+        self.asking.n_failed += len(errors)
+        reasons = [error for error in errors if error in TRANSIENT]
         if reasons:
-            key = int(group[0]["group_id"])
-            passing[key] = rows
+            self.watch.done()
+            passing[_key(group)] = rows
             raise GroupFailed(reasons[0], f"{len(reasons)} of {len(group)} judgments failed")
         return rows.to_batches()[0]
 
@@ -270,6 +293,10 @@ class ServedJob:
             else feedback_row(row, judgments[row["completion"]], steps[row["completion"]], self.judge.prompt_hash)
             for row, reason in zip(group, reasons, strict=True)
         ]
+
+
+def _key(group: Sequence[Row]) -> int:
+    return int(group[0]["group_id"])
 
 
 def _in_order(rows: pa.Table, more: Sequence[pa.Table], groups: Sequence[Sequence[Row]]) -> pa.Table:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate.verbs.judge_rows import Known, Row, known_prompts
+from curate.verbs.judge_rows import Known, Row
 from curate.verbs.judge_served import ServedJob
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from curate.dataset import Dataset, TableRef
+    from curate.judging.served import ServedJudge
     from curate.judging.sorter import ServedSorter, Sorted
     from curate.stage import Made, Stage
     from curate.verbs.judge_served import Judging
@@ -57,24 +58,23 @@ class StrategiesJob(ServedJob):
             ),
         )
 
-    def _prepare(self) -> None:
+    def _open(self) -> ServedJudge:
         from curate.console import say
         from curate.judging.probe import probe
         from curate.judging.sorter import ServedSorter
 
-        given, client = self.judging, self.fanout.open(self.connection.client())
-        probed = self.fanout.run(probe(client, given.model, given.context))
+        given = self.judging
+        probed = self.fanout.run(probe(self.client, given.model, given.context))
         if probed.note:
             say(probed.note)
         self.sorter = ServedSorter(
-            client,
+            self.client,
             given.model,
             context=probed.context,
             max_reply_tokens=given.max_reply_tokens,
             takes_schema=probed.takes_schema,
         )
-        self.judge = self.sorter  # type: ignore[assignment]  # of the judge the base class reads ``about`` alone
-        self.known.update(known_prompts(self.data))
+        return self.sorter  # type: ignore[return-value]  # of the judge the base class reads ``about`` and ``asked`` alone
 
     def _make(self, name: str, journal: Path) -> Made:
         made = super()._make(name, journal)

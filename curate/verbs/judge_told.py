@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,15 +12,37 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from curate.judging.served import Asked
+    from curate.serving import Client, Usage
     from curate.verbs.connect import Connection
 
 
-def asked_told(asked: Asked, connection: Connection) -> str:
-    """Return what was asked in this run as a sentence, with what it cost where there are prices."""
+def asked_told(asked: Asked, usage: Usage, connection: Connection) -> str:
+    """Return what was asked in this run as a sentence: asked again, and its cost where there are prices."""
+    from curate.verbs.sample_progress import trouble_told
+
     prompts, answers = asked.n_prompt_tokens, asked.n_reply_tokens
     cost = connection.cost(prompts, answers)
-    said = f"{asked.n_requests:,} requests answered: {prompts:,} tokens of prompts, {answers:,} of replies"
+    said = f"{asked.n_requests:,} requests answered: {prompts:,} tokens of prompts, {answers:,} of replies{trouble_told(usage)}"
     return said if cost is None else f"{said}, ${cost:,.2f}"
+
+
+@dataclass
+class Asking:
+    """What the bar of a judge shows; ``n_failed`` counts completions."""
+
+    client: Client
+    asked: Asked
+    n_failed: int = 0
+    _started: float = field(default_factory=time.monotonic)
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """Tokens of prompts and of replies, as the server counts them."""
+        return self.asked.n_prompt_tokens, self.asked.n_reply_tokens
+
+    @property
+    def seconds(self) -> float:
+        return max(time.monotonic() - self._started, 1e-9)
 
 
 @dataclass

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from curate.verbs.options import As, DatasetDir, JudgeVariant, Overwrite, ScorerVariant, VerifierVariant
+from curate.verbs.options import As, ByVariant, DatasetDir, JudgeVariant, Overwrite, ScorerVariant, VerifierVariant
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from curate.dataset import Dataset
     from curate.reweighting import Recipe, Whole
     from curate.stage import Made, Stage
@@ -44,6 +46,11 @@ def reweight(
     verifier: VerifierVariant = None,
     scorer: ScorerVariant = None,
     judge: JudgeVariant = None,
+    by: ByVariant = None,
+    ref_scorer: Annotated[
+        str | None,
+        typer.Option("--ref-scorer", metavar="NAME", help="Variant of likelihoods of the reference, for q_star."),
+    ] = None,
     as_: As = None,
     unparsable: Annotated[
         Literal["zero", "null"],
@@ -67,10 +74,11 @@ def reweight(
     from curate.console import command, say
     from curate.dataset import VARIANT_KEYS, Dataset, TableRef
     from curate.jobrecord import DATASET
+    from curate.parts import read_footer
     from curate.stage import Stage, run_stage
     from curate.verbs.calibrate import warn_uncalibrated
     from curate.verbs.figures import print_figures, stored_statistics
-    from curate.verbs.reweight_parts import Parts, extras, tables
+    from curate.verbs.reweight_parts import BRANCHES, REFERENCE, Parts, extras, of_tokens, tables
 
     made = make_recipe(recipe, gate, shape, estimator, weighting, set_)
     variant = name_of(recipe, as_)
@@ -79,7 +87,8 @@ def reweight(
         _refuse_mixed_policy(data, made)
     chosen = {"verdicts": verifier, "likelihoods": scorer, "feedback": judge}
     inputs = tables(data, made, chosen)
-    parts = Parts(data, made, inputs, extras(data, inputs, chosen), unparsable)
+    more = of_tokens(data, made, by, ref_scorer)
+    parts = Parts(data, made, inputs, extras(data, inputs, chosen), unparsable, more)
     again = command(
         "reweight",
         DATASET,
@@ -90,6 +99,8 @@ def reweight(
         weighting=weighting,
         set_=set_,
         **{VARIANT_KEYS[ref.table]: ref.variant for ref in inputs if ref.variant},
+        by=more[BRANCHES].variant if BRANCHES in more else None,
+        ref_scorer=more[REFERENCE].variant if REFERENCE in more else None,
         as_=as_,
         unparsable=None if unparsable == "zero" else unparsable,
         draw=draw,
@@ -99,7 +110,7 @@ def reweight(
     stage = Stage(
         verb="reweight",
         ref=TableRef("advantages", variant),
-        inputs=inputs,
+        inputs=[*inputs, *more.values()],
         lookups=parts.lookups,
         parameters={"recipe": made.name, **made.parameters, "unparsable": unparsable}
         | ({} if draw is None else {"draw": draw}),
@@ -118,6 +129,8 @@ def reweight(
     summary = run_stage(data, stage, overwrite=overwrite)
     say(summary)
     print_figures(str(stage.ref), stored_statistics(data, stage.ref))
+    footers = (read_footer(data.part(stage.ref, name)) for name in data.parts(stage.ref))
+    _say_credit(made, [footer.about.get("credit", {}) for footer in footers])
 
 
 def make_recipe(
@@ -247,9 +260,24 @@ def make_part(parts: Parts, name: str, draw: int | None, whole: Whole | None) ->
         "source": list(recipe.source),
         "diagnostics": diagnose(weighted, draw),
     }
+    if recipe.estimator.credit:
+        about["credit"] = recipe.estimator.credit.count(weighted)
     if whole is not None:
         about["dataset"] = whole.figures
     return Made(contract("advantages").rows({c: rows[c] for c in columns}), dropped=dropped, about=about)
+
+
+def _say_credit(recipe: Recipe, counts: Sequence[Mapping[str, float]]) -> None:
+    """Say what the credit of single tokens rests on, summed over parts."""
+    from collections import Counter
+
+    from curate.console import say
+
+    sums: Counter[str] = Counter()
+    for count in counts:
+        sums.update(count)
+    for sentence in recipe.estimator.credit.told(sums) if recipe.estimator.credit and sums else []:
+        say(sentence)
 
 
 def _dry_run(data: Dataset, stage: Stage, surveyed: Surveyed) -> None:
@@ -263,11 +291,12 @@ def _dry_run(data: Dataset, stage: Stage, surveyed: Surveyed) -> None:
     everything = data.parts(stage.inputs[0])
     names = [n for n in everything if all(data.part(ref, n).exists() for ref in stage.inputs)]
     surveyed.read(names)
-    diagnostics = []
+    made = []
     with progress(len(names), "reweight --dry-run") as bar:
         for name in names:
-            diagnostics.append(stage.make(name, data.private).about["diagnostics"])
+            made.append(stage.make(name, data.private).about)
             bar.update()
     waiting = f", {len(everything) - len(names)} wait for an input" if len(names) < len(everything) else ""
     say(f"dry run of {stage.ref}: {len(names)} part(s) read{waiting}, nothing written")
-    print_figures(str(stage.ref), merge(diagnostics))
+    print_figures(str(stage.ref), merge(about["diagnostics"] for about in made))
+    _say_credit(surveyed.parts.recipe, [about.get("credit", {}) for about in made])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ KEY = ["group_id", "sample_index"]
 PROMPT = "prompt_id"
 PROMPTS = "prompts"
 TABLES = ("verdicts", "likelihoods", "feedback")
+BRANCHES = "branches"
+REFERENCE = "reference"  # likelihoods of a second scorer; their log-probs are ref_logprobs
 
 
 def tables(data: Dataset, recipe: Recipe, chosen: Mapping[str, str | None]) -> list[TableRef]:
@@ -33,6 +35,27 @@ def tables(data: Dataset, recipe: Recipe, chosen: Mapping[str, str | None]) -> l
             except ConfigError as error:
                 raise ConfigError(f"recipe {recipe.name} needs {', '.join(read)}: {error}") from None
     return inputs
+
+
+def of_tokens(data: Dataset, recipe: Recipe, by: str | None, ref_scorer: str | None) -> dict[str, TableRef]:
+    """Return the variants beside those that a recipe reads for single tokens; raises ConfigError where one is missing.
+
+    By what they are read as: ``branches``, and ``reference``, the likelihoods of the second scorer.
+    """
+    from curate.errors import ConfigError
+
+    found = {}
+    for name, table, chosen in ((BRANCHES, BRANCHES, by), (REFERENCE, "likelihoods", ref_scorer)):
+        read = read_of(recipe, name)
+        if not read:
+            continue
+        try:
+            if name == REFERENCE and chosen is None:
+                raise ConfigError("name the likelihoods of the reference model with --ref-scorer NAME")
+            found[name] = data.choose(table, chosen)
+        except ConfigError as error:
+            raise ConfigError(f"recipe {recipe.name} needs {', '.join(read)}: {error}") from None
+    return found
 
 
 def extras(data: Dataset, inputs: list[TableRef], chosen: Mapping[str, str | None]) -> list[TableRef]:
@@ -72,6 +95,7 @@ class Parts:
     inputs: list[TableRef]
     extras: list[TableRef]
     unparsable: str = "zero"
+    of_tokens: Mapping[str, TableRef] = field(default_factory=dict)
 
     @property
     def lookups(self) -> list[TableRef]:
@@ -92,6 +116,10 @@ class Parts:
             other = self._columns(ref, name)
             refuse_other_keys(all(frame[key].equals(other[key]) for key in KEY), f"{ref}/{name}")
             frame = frame.with_columns(other.get_columns()[len(KEY) :])
+        if BRANCHES in self.of_tokens:
+            frame = frame.join(self._branches(name), on=KEY, how="left", maintain_order="left")
+        if REFERENCE in self.of_tokens:
+            frame = frame.with_columns(ref_logprobs=self._reference(name, frame))
         if read_of(self.recipe, PROMPTS):
             frame = frame.join(self._prompts, on=PROMPT, how="left", maintain_order="left")
         if self.unparsable == "null":
@@ -104,13 +132,35 @@ class Parts:
         from curate.reweighting import needed_columns
         from curate.stage import read_frame
 
-        own = {"stopping_rule", "n_initial", *read_of(self.recipe, "samples")}
+        own = {"stopping_rule", "n_initial", *read_of(self.recipe, "samples")} - {"n_ids"}
         own |= {PROMPT} if read_of(self.recipe, PROMPTS) else set()
-        is_scored = any(ref.table == "likelihoods" for ref in self.inputs)
-        if is_scored or "n_tokens" not in needed_columns(self.recipe):
+        needed, is_scored = needed_columns(self.recipe), any(ref.table == "likelihoods" for ref in self.inputs)
+        lengths = ["n_ids"] if "n_ids" in needed else []
+        lengths += ["n_tokens"] if "n_tokens" in needed and not is_scored else []
+        if not lengths:
             return read_frame(self.data, self.inputs[0], name, [*KEY, *sorted(own)])
         frame = read_frame(self.data, self.inputs[0], name, [*KEY, *sorted(own), "completion_ids"])
-        return frame.with_columns(n_tokens=pl.col("completion_ids").list.len()).drop("completion_ids")
+        n = pl.col("completion_ids").list.len()
+        return frame.with_columns(n.alias(each) for each in lengths).drop("completion_ids")
+
+    def _branches(self, name: str) -> pl.DataFrame:
+        """Return one row a branched sample: the tokens that each state keeps, and the rewards after it."""
+        import polars as pl
+
+        from curate.stage import read_frame
+
+        frame = read_frame(self.data, self.of_tokens[BRANCHES], name, [*KEY, "n_kept", "rewards"])
+        return frame.group_by(KEY, maintain_order=True).agg(
+            branch_kept=pl.col("n_kept").sort(), branch_rewards=pl.col("rewards").sort_by("n_kept")
+        )
+
+    def _reference(self, name: str, frame: pl.DataFrame) -> pl.Series:
+        from curate.stage import read_frame, refuse_other_keys
+
+        ref = self.of_tokens[REFERENCE]
+        other = read_frame(self.data, ref, name, [*KEY, "logprobs"])
+        refuse_other_keys(all(frame[key].equals(other[key]) for key in KEY), f"{ref}/{name}")
+        return other["logprobs"]
 
     def _columns(self, ref: TableRef, name: str) -> pl.DataFrame:
         import polars as pl

@@ -42,6 +42,9 @@ def sample(
     dtype: Annotated[Literal["float32", "bfloat16", "float16"], typer.Option(help="Type of the weights.")] = "float32",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     batch_rows: Annotated[int, typer.Option(min=1, help="Completions that are sampled at one time, at most.")] = 512,
+    top_k_logprobs: Annotated[
+        int | None, typer.Option(min=1, metavar="K", help="With local: store the K likeliest tokens of each position.")
+    ] = None,
     until: Annotated[
         Literal["mixed"] | None,
         typer.Option(help="mixed: draw more, group_size at a time, until a group has a correct and a wrong sample."),
@@ -109,6 +112,7 @@ def sample(
         temperature=temperature,
         top_p=top_p,
         group_size=group_size,
+        top_k_logprobs=top_k_logprobs,
         **more,
         **link,
     )
@@ -153,8 +157,12 @@ def sample(
                 say(served.served)
     else:
         assert path
-        job = LocalJob(data, path, setting, group_size, seed, dtype, device, batch_rows, rule, verifier)
-        again = command("sample", DATASET, local=local, **given, dtype=dtype, batch_rows=batch_rows)
+        job = LocalJob(
+            data, path, setting, group_size, seed, dtype, device, batch_rows, rule, verifier, top_k_logprobs or 0
+        )
+        again = command(
+            "sample", DATASET, local=local, **given, dtype=dtype, batch_rows=batch_rows, top_k_logprobs=top_k_logprobs
+        )
         job.fill_prompt_ids(overwrite)
         say(run_stage(data, job.stage(again), overwrite=overwrite, max_failed_share=max_failed_share))
         if job.drawn.n_groups:

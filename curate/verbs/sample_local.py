@@ -42,6 +42,7 @@ class LocalJob:
     batch_rows: int
     rule: Rule | None = None
     verifier: str | None = None
+    top_k: int = 0
     drawn: Drawn = field(init=False)
 
     def __post_init__(self) -> None:
@@ -56,6 +57,7 @@ class LocalJob:
 
         policy = {"policy": self.path.resolve().name, "policy_version": fingerprint(self.path)}
         job = {"group_size": self.group_size, "seed": self.seed, "dtype": self.dtype}
+        job |= {"top_k_logprobs": self.top_k} if self.top_k else {}
         stopping = self.rule.parameters | {"verifier": self.verifier} if self.rule else {}
         return policy | asdict(self.setting) | job | stopping
 
@@ -72,7 +74,9 @@ class LocalJob:
         """The checkpoint, loaded when first needed."""
         from curate.sampling.local import LocalSampler
 
-        return LocalSampler(self.path, dtype=self.dtype, device=self.device, batch_rows=self.batch_rows)
+        return LocalSampler(
+            self.path, dtype=self.dtype, device=self.device, batch_rows=self.batch_rows, top_k=self.top_k
+        )
 
     def fill_prompt_ids(self, overwrite: bool) -> None:
         """Tokenize the prompts that have no ids, where this job may go on; see ``verbs.prompt_ids``."""
@@ -233,6 +237,8 @@ class LocalJob:
             "completion_ids": [completion.ids for completion in completions],
             "logprobs": [completion.logprobs for completion in completions],
             "finish_reason": [completion.finish_reason for completion in completions],
+            "topk_ids": [completion.topk_ids for completion in completions],
+            "topk_logprobs": [completion.topk_logprobs for completion in completions],
         }
         return contract("samples").rows(own | {key: [value] * len(completions) for key, value in same.items()})
 

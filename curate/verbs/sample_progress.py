@@ -1,4 +1,4 @@
-"""What a person sees while served models are sampled: one bar over all parts, and some figures at the end."""
+"""What a person sees while served models are asked: one bar over all parts; and of sampling, some figures at the end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from curate.verbs.sample_groups import met_told, when_met
 from curate.verbs.server_load import METRICS, Load, load
@@ -19,10 +19,24 @@ if TYPE_CHECKING:
     from curate.sampling.dialect import Served as Completion
     from curate.sampling.served import ServedSampler
     from curate.sampling.stopping import Rule
+    from curate.serving import Client, Usage
     from curate.verbs.connect import Connection
 
 TICK_S = 1.0
 LOOK_EVERY = 5
+
+
+class Watched(Protocol):
+    """What a bar shows of a stage: groups or rows that failed, tokens (asked, answered) so far, and seconds."""
+
+    n_failed: int
+
+    @property
+    def client(self) -> Client: ...
+    @property
+    def tokens(self) -> tuple[int, int]: ...
+    @property
+    def seconds(self) -> float: ...
 
 
 class Served:
@@ -47,6 +61,10 @@ class Served:
             self.n_met[when_met(self.rule, outcomes)] += 1
 
     @property
+    def client(self) -> Client:
+        return self.sampler.client
+
+    @property
     def seconds(self) -> float:
         return max(time.monotonic() - self._started, 1e-9)
 
@@ -68,17 +86,21 @@ class Served:
 
     def _asked(self) -> str:
         usage, counted, bad = self.sampler.client.usage, self.sampler.counted, self.sampler.n_bad
-        again = f", {_reasons(usage.n_retries)} asked again" if usage.n_retries else ""
         odd = f", {_reasons(bad)} completions thrown away" if bad else ""
-        waited = f", {usage.waited_s:,.0f} s without any server" if usage.waited_s >= 1 else ""
         said = (
             f"asked {usage.n_requests:,} requests: {counted.n_prompt:,} tokens of prompts and {counted.n_completion:,} of "
-            f"completions as the server counts{again}{odd}{waited}"
+            f"completions as the server counts{trouble_told(usage)}{odd}"
         )
         silent = f"; {counted.n_silent:,} replies gave no count" if counted.n_silent else ""
         cost = self.connection.cost(counted.n_prompt, counted.n_completion)
         at_least = "at least " if counted.n_silent else ""
         return said + silent + ("" if cost is None else f"; {at_least}${cost:,.2f} at the prices given")
+
+
+def trouble_told(usage: Usage) -> str:
+    """Return how often a client asked again and how long it had no server, to end a sentence; empty for no trouble."""
+    again = f", {_reasons(usage.n_retries)} asked again" if usage.n_retries else ""
+    return again + (f", {usage.waited_s:,.0f} s without any server" if usage.waited_s >= 1 else "")
 
 
 def _reasons(counts: Counter[str]) -> str:
@@ -93,13 +115,13 @@ class Watch:
     every five.
     """
 
-    def __init__(self, served: Served, n_groups: int) -> None:
+    def __init__(self, served: Watched, n_groups: int, verb: str = "sample") -> None:
         from curate.stage import progress
 
         self._served = served
         self._load: Load | None = None
         self._lock = threading.Lock()  # parts are made in several threads
-        self._bar = progress(n_groups, "sample", unit="group")
+        self._bar = progress(n_groups, verb, unit="group")
         self._bar.smoothing = 0  # groups end in bursts: the mean rate tells the time left better
 
     def skip(self, n_groups: int) -> None:
@@ -121,7 +143,7 @@ class Watch:
         self.done(n_groups)
 
     async def _draw(self) -> None:
-        client, has_load = self._served.sampler.client, True
+        client, has_load = self._served.client, True
         for tick in range(1 << 62):
             await asyncio.sleep(TICK_S)
             if has_load and tick % LOOK_EVERY == 0:
@@ -131,7 +153,7 @@ class Watch:
                 self._bar.set_postfix_str(self._figures())
 
     def _figures(self) -> str:
-        served, usage = self._served, self._served.sampler.client.usage
+        served, usage = self._served, self._served.client.usage
         figures = [
             f"{served.tokens[1] / served.seconds:,.0f} tokens/s",
             f"{usage.n_in_flight}/{sum(usage.limit.values())} in flight",

@@ -52,6 +52,11 @@ def test_what_the_server_answered_is_shown() -> None:
         probed(server)
 
 
+def test_a_missing_key_is_told_where_to_put() -> None:
+    with FakeServer(api_key="k") as server, pytest.raises(JudgeError, match=r"HTTP 401.*CURATE_API_KEY.*--api-key-env"):
+        probed(server)
+
+
 def test_every_server_has_to_serve_the_model() -> None:
     async def run() -> None:
         async with Client([server.url, other.url], Limits(attempts=2, patience_s=1)) as client:

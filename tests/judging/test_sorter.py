@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from curate.errors import JudgeError
 from curate.judging.sorter import Reply, ServedSorter, Sorted, pack, reread, unpack
 from curate.judging.strategies import TEXT
 from curate.serving.failures import Failed, Gone, Refused
@@ -55,6 +56,12 @@ def test_one_window() -> None:
     assert body["max_tokens"] == 1024
     assert "response_format" not in body
     assert reread(PROBLEM, ["apple", "bear", "ant"], found.reply) == found
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
+def test_a_refusal_of_key_account_or_model_ends_the_job(status: int) -> None:
+    with pytest.raises(JudgeError, match="run the same command again when it is mended"):
+        sort(Server(lambda shown, _: Refused(status, "no", "here")), ["apple", "bear"])
 
 
 def test_the_schema_is_sent_where_the_server_takes_it() -> None:

@@ -15,6 +15,7 @@ REASONS = [
     "no_rts",
     "no_diversity",
     "no_score",
+    "no_branches",
     "singleton",
     "all_wrong",
     "all_correct",
@@ -202,7 +203,7 @@ def test_merged_parts_are_the_whole(cuts: list[int]) -> None:
     expected = diagnose(found)
     parts = [diagnose(found[a:b]) for a, b in pairwise(cuts)]
     merged = merge(json.loads(json.dumps(parts)))
-    for key in ("advantage_by_rank", "rts_with_n_steps", "rts_with_n_tokens"):
+    for key in ("advantage_by_rank", "rts_with_n_steps", "rts_with_n_tokens", "mass"):
         for sums, wanted in zip(merged.pop(key).values(), expected.pop(key).values(), strict=True):
             assert sums == pytest.approx(wanted, abs=1e-9)
     assert merged == expected
@@ -264,3 +265,27 @@ def test_a_group_of_which_some_samples_are_gated_is_kept() -> None:
     assert {reason: n for reason, n in stats["rows_dropped"].items() if n} == {"gated": 2, "all_wrong": 2}
     assert {reason: n for reason, n in stats["groups_dropped"].items() if n} == {"all_wrong": 1}
     assert stats["groups_degenerate"] == 0
+
+
+def test_mass_and_effective_samples_by_hand() -> None:
+    # w_reinforce: +1 at weight .1 on the three correct samples, -1 on the two wrong ones
+    stats = diagnose(reweight(frame([1.0, 1.0, 0.0], [1.0, 0.0], [None]), recipes.w_reinforce()))
+    assert stats["mass"]["rows"] == 6
+    figures = summarize(stats)
+    assert figures["mass_correct"] == pytest.approx(0.3)
+    assert figures["mass_wrong"] == pytest.approx(2.0)
+    assert figures["effective_samples"] == pytest.approx(2.3**2 / (3 * 0.01 + 2))
+    assert "mass" not in figures
+
+
+def test_a_part_made_before_there_were_mass_sums_leaves_them_unknown() -> None:
+    stats = diagnose(reweight(frame([1.0, 0.0]), recipes.grpo()))
+    older = {key: value for key, value in stats.items() if key != "mass"}
+    for known in ([older], [stats, older], [older, stats]):
+        figures = summarize(merge(known))
+        assert [figures[key] for key in ("mass_correct", "mass_wrong", "effective_samples")] == [None] * 3
+
+
+def test_nothing_kept_has_no_mass_and_no_effective_samples() -> None:
+    figures = summarize(diagnose(reweight(frame([0.0, 0.0]), recipes.grpo())))
+    assert (figures["mass_correct"], figures["mass_wrong"], figures["effective_samples"]) == (0.0, 0.0, None)

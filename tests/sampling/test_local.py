@@ -186,3 +186,46 @@ def test_a_model_without_a_known_cache_is_refused(tmp_path: Path) -> None:
     path = tiny_policy(tmp_path / "policy", "mamba", state_size=8)
     with pytest.raises(ConfigError, match="'mamba'"):
         LocalSampler(path).sample([[4]], [[0]], Setting(max_new_tokens=3))
+
+
+def test_a_limit_cuts_a_completion_as_a_shorter_setting_would(sampler: LocalSampler) -> None:
+    seeds, setting = seeds_of(4, 6), Setting(max_new_tokens=20)
+    whole = sampler.sample(PROMPTS, seeds, setting)
+    limits = [3, 20, 1, 7]
+    cut = sampler.sample(PROMPTS, seeds, setting, limits)
+    for full, short, limit in zip(whole, cut, limits, strict=True):
+        assert [each.ids for each in short] == [each.ids[:limit] for each in full]
+        ended = ["stop" if each.ids[limit - 1 : limit] == [END] or len(each.ids) < limit else "length" for each in full]
+        assert [each.finish_reason for each in short] == [
+            each.finish_reason if len(each.ids) <= limit else reason for each, reason in zip(full, ended, strict=True)
+        ]
+
+
+def test_a_limit_makes_room_where_prompt_and_longest_completion_would_not_fit(sampler: LocalSampler) -> None:
+    long = [4] * (POSITIONS - 5)
+    with pytest.raises(ValueError, match="prompt_too_long"):
+        sampler.sample([long, [5]], [[1], [2]], Setting(max_new_tokens=20))
+    found = sampler.sample([long, [5]], [[1], [2]], Setting(max_new_tokens=20), [5, 20])
+    assert len(found[0][0].ids) <= 5
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5])
+def test_the_likeliest_tokens_of_each_position(policy: Path, temperature: float) -> None:
+    plain = LocalSampler(policy).sample(PROMPTS, seeds_of(4, 3), Setting(temperature, max_new_tokens=12))
+    found = LocalSampler(policy, top_k=22).sample(PROMPTS, seeds_of(4, 3), Setting(temperature, max_new_tokens=12))
+    for one, other in zip(flat(found), flat(plain), strict=True):
+        assert one.ids == other.ids
+        assert one.topk_ids is not None
+        assert one.topk_logprobs is not None
+        assert len(one.topk_ids) == len(one.ids)
+        for ids, values, token, logprob in zip(one.topk_ids, one.topk_logprobs, one.ids, one.logprobs, strict=True):
+            assert sorted(ids) == list(range(22))
+            assert values == sorted(values, reverse=True)
+            assert sum(map(math.exp, values)) == pytest.approx(1, abs=1e-5)
+            assert values[ids.index(token)] == pytest.approx(logprob, abs=1e-6)
+    assert flat(plain)[0].topk_ids is None
+
+
+def test_more_likeliest_tokens_than_there_are_are_refused(policy: Path) -> None:
+    with pytest.raises(ConfigError, match="has 22 tokens: lower --top-k-logprobs 23"):
+        LocalSampler(policy, top_k=23)

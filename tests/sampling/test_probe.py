@@ -17,7 +17,7 @@ from curate.sampling.served import DIALECTS
 from curate.serving import client as client_module
 from curate.serving import server as server_module
 from curate.serving.limits import Limits
-from fake_server import FakeServer
+from fake_server import FakeServer, reply
 
 PROMPT = [5, 6, 7]
 CHAT = [{"role": "user", "content": "3 5"}]
@@ -166,6 +166,24 @@ def test_a_model_that_is_not_there() -> None:
         SamplerError, match=r"no model 'fakr' \(did you mean 'fake'\?\): it has fake; give one of these"
     ):
         probed(model="fakr")
+
+
+def test_a_server_that_lists_nothing_is_told() -> None:
+    class Bare(FakeServer):
+        def _get(self, path: str) -> Any:
+            return reply({"object": "list", "data": []})
+
+    with Bare() as server:
+        url, limits = server.url, Limits(timeout_s=5)
+        found = asyncio.run(probe_all([url], limits, None, DIALECTS["vllm"], "fake", AT_1, PROMPT, vocab_size=32))
+    assert found.notes == ("the server lists no models (an empty list): name and context length are not checked",)
+    assert found.max_length is None
+
+
+def test_a_redirect_says_what_to_give() -> None:
+    elsewhere = (307, {"Location": "https://elsewhere/v1/completions"}, b"")
+    with pytest.raises(SamplerError, match=r"it points to https://elsewhere/v1/completions\. Give the address that"):
+        probed(plain=lambda path: elsewhere)
 
 
 def test_a_context_too_short_for_any_prompt() -> None:

@@ -93,6 +93,13 @@ def test_these_statuses_are_final_and_redirects_are_not_followed(status: int) ->
         assert server.n_requests == 1
 
 
+def test_a_redirect_says_where_it_points_to() -> None:
+    elsewhere = (301, {"Location": "https://elsewhere/v1"}, b"")
+    said = pytest.raises(Refused, match="HTTP 301: it points to https://elsewhere/v1")
+    with FakeServer(plain=lambda path: elsewhere) as server, said:
+        post(server.url)
+
+
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529])
 def test_these_statuses_are_tried_again(status: int) -> None:
     with FakeServer(plain=lambda path: (status, {}, b"")) as server:

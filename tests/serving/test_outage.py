@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import aiohttp
 import pytest
@@ -9,7 +12,7 @@ from aiohttp.client_reqrep import ConnectionKey
 
 import fake_model
 from curate.errors import ServerError
-from curate.serving import Client, Failed, Gone, Limits
+from curate.serving import Client, Failed, Gone, Limits, client
 from fake_server import FakeServer
 from serving_case import PATH, body, post, post_many, with_client
 
@@ -115,6 +118,35 @@ def test_a_hung_server_is_a_time_out_not_an_outage() -> None:
     with FakeServer(faults={"stall": 1.0}) as server, pytest.raises(Failed) as failed:
         post(server.url, Limits(timeout_s=0.1, attempts=3, patience_s=0.15))
     assert failed.value.reason == "timeout"
+
+
+@contextmanager
+def hung() -> Iterator[str]:
+    """The address of a server that accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_server_that_hangs_is_gone_after_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "LOOK_S", 0.05)
+    with hung() as url:
+        limits = Limits(max_requests=8, timeout_s=0.1, attempts=100, patience_s=0.5)
+        found = with_client([url], post_many(20), limits)
+    assert {type(each) for each in found} == {Gone}
+    assert "no whole reply within 0.1 s" in str(found[0])
+
+
+def test_a_server_that_hangs_beside_a_good_one_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "LOOK_S", 0.05)
+    with hung() as url, FakeServer() as server:
+        found = with_client([url, server.url], post_many(40), Limits(max_requests=8, timeout_s=0.2, patience_s=0.1))
+    assert [type(each) for each in found] == [dict] * 40
+
+
+def test_get_does_not_wait_for_a_server_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "GET_S", 0.05)
+    with hung() as url, pytest.raises(Gone, match=r"no server answers at .*/v1/models: no reply within 0\.05 s"):
+        with_client([url], lambda client: client.get("/v1/models"), Limits(attempts=2))
 
 
 def test_https_at_a_server_without_it_says_so() -> None:

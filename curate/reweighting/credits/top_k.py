@@ -30,7 +30,9 @@ def weigh_tokens(alpha: float, *, alive_only: bool) -> Credit:
     """Multiply the advantage of each token by the weight of its position in the group: see ``position_weights``."""
 
     def tokens(frame: pl.DataFrame) -> pl.DataFrame:
-        took_part = frame.filter(pl.col("shaped").is_not_null(), pl.col(IDS).is_not_null())
+        has_top_k = pl.all_horizontal(pl.col("shaped", IDS, LOGPROBS).is_not_null())
+        trains = pl.col("advantage").is_not_null().any().over("group_id")
+        took_part = frame.filter(has_top_k & trains)
         distinct = took_part.group_by("group_id", IDS, LOGPROBS, maintain_order=True).len()
         weights = {
             key[0]: position_weights(

@@ -25,7 +25,8 @@ def best_of_n(n: int) -> Estimator:
     """
     if not 1 <= n <= MOST_DRAWN:
         raise ConfigError(f"n must be in 1..{MOST_DRAWN}, got {n}")
-    return _taken((_share_of_draws(UP_TO, n) - _share_of_draws(BELOW, n)) / (UP_TO - BELOW))
+    weight = (_share_of_draws(UP_TO, n) - _share_of_draws(BELOW, n)) / (UP_TO - BELOW)
+    return _taken(weight, pl.min_horizontal(pl.lit(n), SIZE) <= UP_TO)
 
 
 @estimator(k=4)
@@ -37,15 +38,17 @@ def top_k(k: int) -> Estimator:
     """
     if k < 1:
         raise ConfigError(f"k must be at least 1, got {k}")
-    return _taken(((k - (SIZE - UP_TO)) / (UP_TO - BELOW)).clip(0.0, 1.0))
+    places = k - (SIZE - UP_TO)
+    return _taken((places / (UP_TO - BELOW)).clip(0.0, 1.0), places > 0)
 
 
-def _taken(weight: pl.Expr) -> Estimator:
+def _taken(weight: pl.Expr, has_weight: pl.Expr) -> Estimator:
+    """``has_weight`` is ``weight > 0``, said so that the weight need not be computed twice."""
     return Estimator(
         constant,
         needs_group=False,
         has_signal_if_uniform=True,
-        sample=pl.when(~CORRECT | (weight <= 0)).then(pl.lit("gated")),
+        sample=pl.when(~CORRECT | ~has_weight).then(pl.lit("gated")),
         weight=weight,
         keep_groups="all",
     )
