@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from curate.cli import app
 from curate.dataset import Dataset, TableRef
-from curate.parts import read_footer
+from curate.parts import FOOTER_KEY, read_footer
 from stored import VERDICTS, small_dataset, write_rows
 
 PART = "part-00000.parquet"
@@ -117,8 +117,8 @@ def make_older(data: Dataset, ref: TableRef) -> None:
 
     path = data.part(ref, PART)
     table = pq.read_table(path, partitioning=None)
-    footer = json.loads(table.schema.metadata[b"curate"])
+    footer = json.loads(pq.read_metadata(path).metadata[FOOTER_KEY])
     del footer["about"]["diagnostics"]["mass"]
     older = table.drop_columns(["kl_scale"])
     footer["contract_hash"] = "an older one"
-    pq.write_table(older.replace_schema_metadata({b"curate": json.dumps(footer).encode()}), path)
+    pq.write_table(older.replace_schema_metadata({FOOTER_KEY: json.dumps(footer).encode()}), path)

@@ -19,7 +19,10 @@ from curate.job import read_job, steps
 from curate.verbs import VERBS
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md")]
+DOCUMENTS = [
+    ROOT / name
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md", "docs/methods.md", "docs/online.md")
+]
 JOBS = sorted((ROOT / "jobs").glob("*.toml"))
 
 

@@ -29,10 +29,6 @@ FAILURES = ("unreadable_reply", "incomplete", "refused", "timeout", "server_erro
 TRANSIENT = frozenset({"timeout", "server_error"})
 
 
-FOR_EVERY_REQUEST = frozenset({401, 402, 403, 404})
-"""Refusals that are about the key, the account or the model: going on would only collect them."""
-
-
 class Poster(Protocol):
     """What a judge needs of ``curate.serving.Client``."""
 
@@ -187,7 +183,7 @@ def schema(scores: Sequence[str] = ()) -> dict[str, Any]:
 
 def refuse_every_request(error: Refused | Failed) -> None:
     """Raise JudgeError where a request was refused for the key, the account or the model."""
-    if isinstance(error, Refused) and error.status in FOR_EVERY_REQUEST:
+    if isinstance(error, Refused) and error.is_for_every_request:
         raise JudgeError(f"{error}. What was judged is kept: run the same command again when it is mended") from error
 
 

@@ -86,7 +86,8 @@ class ServedSampler:
         """Sample n completions: number i has seed ``seed + i``, or no known one where the server knows no seeds.
 
         Indices that are missing or bad are asked again, at most three times, with their own seeds. Never returns a
-        part of a group: raises SamplingFailed for this group, and Gone where no server answers.
+        part of a group: raises SamplingFailed for this group, Gone where no server answers, and SamplerError where one
+        refuses the key or the model.
         """
         found: dict[int, Served] = {}
         bad: list[Bad] = []
@@ -112,6 +113,10 @@ class ServedSampler:
         try:
             reply = await _post(self.client, self.dialect, ask)
         except Refused as error:
+            if error.is_for_every_request:
+                raise SamplerError(
+                    f"{error}. What was sampled is kept: run the same command again when it is mended"
+                ) from error
             raise SamplingFailed("refused", str(error), error.status in _OF_THE_PROMPT) from error
         except Failed as error:
             raise SamplingFailed(error.reason, str(error)) from error

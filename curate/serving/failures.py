@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from curate.serving.server import Server
 
 
+FOR_EVERY_REQUEST = frozenset({401, 402, 403, 404})
+
+
 class Refused(ServerError):  # noqa: N818
     """A reply that asking again will not change: 3xx, and 4xx but 408, 409, 425 and 429."""
 
@@ -25,6 +28,11 @@ class Refused(ServerError):  # noqa: N818
         super().__init__(f"{where} refused the request with HTTP {status}: {reply or '(an empty reply)'}")
         self.status = status
         self.reply = reply
+
+    @property
+    def is_for_every_request(self) -> bool:
+        """Whether it is about the key, the account or the model: going on would only collect the same refusal."""
+        return self.status in FOR_EVERY_REQUEST
 
 
 class Failed(ServerError):  # noqa: N818

@@ -14,10 +14,10 @@ HEADS = (
     "recipe",
     "groups kept",
     "with signal",
-    "samples kept",
-    "|A|w on correct",
-    "on wrong",
-    "effective samples",
+    "samples",
+    "|A|w of correct",
+    "of wrong",
+    "effective",
     "correct A<0",
     "wrong A>0",
     "max |A|",
@@ -57,7 +57,8 @@ def compare(dataset: DatasetDir, json: Json = False) -> None:
 def _print_recipes(dataset: str, variants: dict[str, dict[str, Any]]) -> None:
     from curate.console import print_table
 
-    print_table(HEADS, [[name, *_row(each)] for name, each in variants.items()], title=dataset)
+    title = f"{dataset}: |A|w is the sum over samples, effective how many equal ones would be as noisy"
+    print_table(HEADS, [[name, *_row(each)] for name, each in variants.items()], title=title)
     ranked = [[name, *_by_rank(each)] for name, each in variants.items()]
     heads = ("recipe", "likeliest quarter", "second", "third", "rarest")
     print_table(heads, ranked, title="mean advantage of the correct samples, by quarter of likelihood rank")
