@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import fake_model
+from curate.errors import SamplerError
 from curate.sampling.completion import Setting
 from curate.sampling.dialect import Served
 from curate.sampling.probed import Probed
@@ -111,11 +112,11 @@ def test_a_refused_prompt_is_final_and_quotes_the_server(server: FakeServer) -> 
     assert (failed.value.reason, failed.value.is_final) == ("refused", True)
 
 
-def test_a_server_that_lost_its_model_may_have_it_later(server: FakeServer) -> None:
+def test_a_server_that_lost_its_model_ends_the_job_and_no_group(server: FakeServer) -> None:
     server.model = "another"
-    with pytest.raises(SamplingFailed, match="404") as failed:
+    with pytest.raises(SamplerError, match="404.*run the same command again when it is mended") as ended:
         sample(server, "vllm", 4)
-    assert (failed.value.reason, failed.value.is_final) == ("refused", False)
+    assert not isinstance(ended.value, SamplingFailed)
 
 
 def test_attempts_used_up_fail_the_group_for_now() -> None:
