@@ -171,6 +171,24 @@ def test_a_server_that_is_gone_leaves_the_journal_and_the_next_run_goes_on(tmp_p
     assert find_problems(data) == []
 
 
+def test_a_key_that_is_refused_ends_the_run_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    data = dataset(tmp_path / "data")
+    with FakeServer() as server:
+        line = ("logprob", data.root, "--server", server.url, "--model", "fake", "--max-requests", 1)
+
+        def revoke(body: dict[str, Any]) -> None:
+            server.api_key = "another" if server.n_requests > 4 else None
+
+        server.refuse = revoke
+        said = curate(*line, code=1).stderr
+        assert "HTTP 401" in said
+        assert "run the same command again when it is mended" in said
+        server.refuse, server.api_key = None, None
+        curate(*line)
+    assert scored(data)["logprobs"].null_count() == 0
+    assert find_problems(data) == []
+
+
 def test_failed_groups_are_listed_and_asked_again(tmp_path: Path) -> None:
     data = dataset(tmp_path / "data", n_groups=4)
     with FakeServer() as server:

@@ -183,7 +183,11 @@ class ServedJob:
         return table.combine_chunks().to_batches()[0]
 
     async def _score(self, prompt: Sequence[int], completion: Sequence[int]) -> list[float] | str:
-        """Return the log-probs of one completion, or why it has none; raises Failed and Gone."""
+        """Return the log-probs of one completion, or why it has none.
+
+        Raises Failed, Gone, and ServerError where a server refuses the key or the model.
+        """
+        from curate.errors import ServerError
         from curate.likelihood.served import ReplyError
         from curate.serving import Refused
 
@@ -192,6 +196,10 @@ class ServedJob:
         try:
             return await self.scorer.score(prompt, completion)
         except (Refused, ReplyError) as error:
+            if isinstance(error, Refused) and error.is_for_every_request:
+                raise ServerError(
+                    f"{error}. What was scored is kept: run the same command again when it is mended"
+                ) from error
             return str(error)
 
     def _ids(self, row: Row) -> Ids:

@@ -114,7 +114,7 @@ def test_a_refused_prompt_is_final_and_quotes_the_server(server: FakeServer) -> 
 
 def test_a_server_that_lost_its_model_ends_the_job_and_no_group(server: FakeServer) -> None:
     server.model = "another"
-    with pytest.raises(SamplerError, match="404.*run the same command again when it is mended") as ended:
+    with pytest.raises(SamplerError, match=r"404.*run the same command again when it is mended") as ended:
         sample(server, "vllm", 4)
     assert not isinstance(ended.value, SamplingFailed)
 
