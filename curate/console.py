@@ -86,6 +86,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
     Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE).print(table)
 
 
+def dollars(amount: float) -> str:
+    """Return an amount of money: cents from one cent on, two significant digits below."""
+    return f"${amount:,.2f}" if amount >= 0.01 or amount == 0 else f"${amount:.2g}"
+
+
 def cell(value: object) -> str:
     """Return a value as a person reads it: null is ``-``, a float has four significant digits."""
     if value is None:

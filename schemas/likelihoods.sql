@@ -21,7 +21,7 @@ COMMENT ON COLUMN likelihoods.n_tokens IS 'completion tokens that count (loss_ma
 COMMENT ON COLUMN likelihoods.logprobs IS 'natural log-probs of the completion tokens under the scorer, nats <= 0, shape (T,); null = not scored, or kept in samples (scorer from the sampler)';
 COMMENT ON COLUMN likelihoods.sum_logprob IS 'sum of the log-probs over the counted tokens, nats; samples of a group with the same completion and n_tokens share their mean; null = not scored';
 COMMENT ON COLUMN likelihoods.mean_logprob IS 'mean of the log-probs over the counted tokens, nats a token; shared like sum_logprob; null = not scored';
-COMMENT ON COLUMN likelihoods.answer_mean_logprob IS 'mean log-prob over the tokens of the final answer, nats a token; null = not scored';
+COMMENT ON COLUMN likelihoods.answer_mean_logprob IS 'mean log-prob over the tokens of the final answer, nats a token; null = not scored, or no answer found';
 COMMENT ON COLUMN likelihoods.likelihood_rank IS 'rank in the group by mean_logprob, 1 = most likely, ties share the average rank; for people: recipes rank again; null = not scored';
 COMMENT ON COLUMN likelihoods.logprob_semantics IS 'raw = before temperature, processed = at the sampling temperature; null = unknown';
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from curate.console import clean, command, jsonable, print_table
+from curate.console import clean, command, dollars, jsonable, print_table
 
 
 def test_a_command_is_quoted_for_the_shell() -> None:
@@ -39,3 +39,10 @@ def test_json_keeps_what_readers_would_round() -> None:
         "3": {"group_id": None},
         "yes": True,
     }
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"), [(0, "$0.00"), (0.000427, "$0.00043"), (0.01, "$0.01"), (1234.5, "$1,234.50")]
+)
+def test_small_amounts_of_money_are_not_rounded_away(amount: float, shown: str) -> None:
+    assert dollars(amount) == shown

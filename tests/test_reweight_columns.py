@@ -98,4 +98,4 @@ def test_care_says_which_scorer_it_needs(data: Dataset) -> None:
     result = CliRunner().invoke(app, ["reweight", str(data.root), "--recipe", "grpo_care"])
     assert result.exit_code == 2
     assert "grpo_care needs answer_mean_logprob, mean_logprob" in result.output
-    assert "curate logprob" in result.output
+    assert f"curate logprob {data.root} --model PATH --verifier NAME" in result.output.replace("\n", "")

@@ -11,6 +11,7 @@ import polars as pl
 IMPORT = "curate import PATH --to DIR"
 VERIFY = "curate verify DIR --verifier NAME"
 LOGPROB = "curate logprob DIR --model PATH"
+ANSWERS = "curate logprob DIR --model PATH --verifier NAME"
 JUDGE = "curate judge DIR --rule NAME"
 BRANCH = "curate branch DIR --local PATH"
 TOP_K = "curate sample DIR --local PATH --top-k-logprobs 20"
@@ -42,7 +43,7 @@ COLUMNS: dict[str, Column] = {
     "sum_logprob": Column("likelihoods", LOGPROB, lambda i: -50.0 - i, is_shown=True),
     "n_tokens": Column("likelihoods", LOGPROB, lambda i: 10.0 + i, is_shown=True),
     "likelihood_rank": Column("likelihoods", LOGPROB, lambda i: i + 1.0, is_shown=True),
-    "answer_mean_logprob": Column("likelihoods", LOGPROB, lambda i: -0.1 - i / 4),
+    "answer_mean_logprob": Column("likelihoods", ANSWERS, lambda i: -0.1 - i / 4),
     "rts": Column("feedback", JUDGE, lambda i: (i % 10) / 10, is_shown=True),
     "first_error_step": Column("feedback", JUDGE, lambda i: i % 10 + 1.0, is_shown=True),
     "n_steps": Column("feedback", JUDGE, lambda i: 10.0, is_shown=True),

@@ -196,7 +196,7 @@ class Client:
             server.unreachable(self._time(), started, str(error))
             raise
         if status in OVERLOADED:
-            wait_s = retry_after_s(retry_after)
+            wait_s = retry_after_s(retry_after, self.limits.patience_s)
             said = f"{url}: HTTP {status}: {quoted(body, self._key)}"
             server.overloaded(self._time(), started, said, wait_s)
             self._note_limits()

@@ -42,8 +42,8 @@ def quoted(reply: bytes, key: str | None) -> str:
     return reply[: 4 * MOST_QUOTED].decode(errors="replace")[:MOST_QUOTED]
 
 
-def retry_after_s(header: str | None) -> float | None:
-    """Return the seconds a ``Retry-After`` header (seconds or a date) asks for, at most 60; None where it says nothing."""
+def retry_after_s(header: str | None, most_s: float = LONGEST_RETRY_AFTER_S) -> float | None:
+    """Return the seconds a ``Retry-After`` header (seconds or a date) asks for, at most 60 and ``most_s``; None where it says nothing."""
     if not header:
         return None
     try:
@@ -53,4 +53,4 @@ def retry_after_s(header: str | None) -> float | None:
             seconds = parsedate_to_datetime(header).timestamp() - time.time()
         except (ValueError, OverflowError):
             return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S) if seconds == seconds else None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_S, most_s) if seconds == seconds else None

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from curate.console import dollars
 from curate.verbs.branch_groups import Cutter, Group, Judge, State, rows_of
 from curate.verbs.branch_job import BranchJob, decoder
 
@@ -164,7 +165,7 @@ class ServedBranches(BranchJob):
         """Return what was asked of the servers, as a sentence."""
         usage, counted = self.sampler.client.usage, self.sampler.counted
         cost = self.connection.cost(counted.n_prompt, counted.n_completion)
-        price = "" if cost is None else f"; ${cost:,.2f} at the prices given"
+        price = "" if cost is None else f"; {dollars(cost)} at the prices given"
         return (
             f"asked {usage.n_requests:,} requests: {counted.n_prompt:,} tokens of prompts and kept steps, "
             f"{counted.n_completion:,} of continuations as the server counts{price}"

@@ -128,6 +128,7 @@ def logprob(
     from_sampler: bool,
     server: list[str] | None,
     tokenizer: Path | None,
+    verifier: str | None,
     as_: str | None,
     **_: Any,
 ) -> None:
@@ -143,10 +144,17 @@ def logprob(
         raise ConfigError("from_sampler reads stored log-probs: it takes no server")
     if tokenizer is not None:
         find_checkpoint(tokenizer)
+    if verifier is not None and tokenizer is None and (server or from_sampler):
+        raise ConfigError(
+            "verifier has the tokens of each answer scored, and a tokenizer tells which they are: add --tokenizer PATH "
+            "(the folder of the model's tokenizer), or leave --verifier away"
+        )
     if server:
         server_urls(server)
-    elif tokenizer is not None:
+    elif tokenizer is not None and verifier is None:
         raise ConfigError("tokenizer is that of a served model: give --server URL, or leave --tokenizer away")
+    elif tokenizer is not None and model is not None:
+        raise ConfigError("a checkpoint has a tokenizer of its own: leave --tokenizer away")
     elif model is not None:
         find_checkpoint(Path(model))
     if as_ is not None:

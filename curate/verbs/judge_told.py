@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from curate.console import dollars
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -23,7 +25,7 @@ def asked_told(asked: Asked, usage: Usage, connection: Connection) -> str:
     prompts, answers = asked.n_prompt_tokens, asked.n_reply_tokens
     cost = connection.cost(prompts, answers)
     said = f"{asked.n_requests:,} requests answered: {prompts:,} tokens of prompts, {answers:,} of replies{trouble_told(usage)}"
-    return said if cost is None else f"{said}, ${cost:,.2f}"
+    return said if cost is None else f"{said}, {dollars(cost)}"
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from curate.verbs.options import As, DatasetDir, MaxFailedShare, Overwrite
+from curate.verbs.options import As, DatasetDir, MaxFailedShare, Overwrite, VerifierVariant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from curate.dataset import Dataset, TableRef
     from curate.likelihood.model import Scorer
     from curate.stage import Made, Stage
+    from curate.verbs.logprob_answers import Answers
 
 GROUPS_A_BATCH = 16
 
@@ -38,8 +39,12 @@ def logprob(
     server: Annotated[list[str] | None, typer.Option(metavar="URL", help="Server of the model; several share.")] = None,
     api: Annotated[Literal["vllm", "sglang"], typer.Option(help="Kind of server.")] = "vllm",
     tokenizer: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Tokenizer of the served model, for samples without token ids.")
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Tokenizer of the served model, for samples without token ids and for --verifier."
+        ),
     ] = None,
+    verifier: VerifierVariant = None,
     max_requests: Annotated[int, typer.Option(min=1, help="Requests in flight, at most.")] = 256,
     max_tokens_in_flight: Annotated[int, typer.Option(min=1, help="Tokens in flight, at most.")] = 1_000_000,
     timeout_s: Annotated[float, typer.Option(min=0, help="Longest wait for one reply.")] = 600,
@@ -53,21 +58,30 @@ def logprob(
 ) -> None:
     """Score how likely each completion is: samples -> likelihoods.
 
-    At the temperature it was sampled at; a server scores at 1.
+    At the temperature it was sampled at; a server scores at 1. With --verifier NAME the answers too, as those verdicts
+    extracted them.
     """
     from curate.console import command, say
     from curate.dataset import Dataset, TableRef, variant_name
     from curate.jobrecord import DATASET
     from curate.stage import run_stage
     from curate.verbs.checks import logprob as check_arguments
+    from curate.verbs.logprob_answers import Answers
     from curate.verbs.lookup import find_checkpoint
 
-    check_arguments(model=model, from_sampler=from_sampler, server=server, tokenizer=tokenizer, as_=as_)
+    check_arguments(
+        model=model, from_sampler=from_sampler, server=server, tokenizer=tokenizer, verifier=verifier, as_=as_
+    )
     data = Dataset(dataset)
     samples = data.choose("samples")
     path = None if model is None or server else find_checkpoint(Path(model))
     name = "sampler" if model is None else default_name(str(path.resolve()) if path else model)
     ref = TableRef("likelihoods", variant_name(as_ or name))
+    answers = Answers(
+        data,
+        None if verifier is None else data.choose("verdicts", verifier),
+        path if tokenizer is None else find_checkpoint(tokenizer),
+    )
     if server and model:
         from curate.verbs.connect import Connection
         from curate.verbs.logprob_served import score_served
@@ -80,12 +94,18 @@ def logprob(
             patience_s=patience_s,
             api_key_env=api_key_env,
         )
-        score_served(data, samples, ref, model, api, tokenizer, connection, as_, max_failed_share, overwrite)
+        score_served(data, samples, ref, model, api, tokenizer, connection, answers, as_, max_failed_share, overwrite)
         return
-    again = command("logprob", DATASET, model=model, from_sampler=from_sampler, as_=as_)
-    stage = _model_stage(data, samples, ref, path, again) if path else _sampler_stage(data, samples, ref, again)
+    given = {"model": model, "from_sampler": from_sampler, "tokenizer": tokenizer, "verifier": verifier, "as_": as_}
+    again = command("logprob", DATASET, **given)
+    stage = (
+        _model_stage(data, samples, ref, path, answers, again)
+        if path
+        else _sampler_stage(data, samples, ref, answers, again)
+    )
     summary = run_stage(data, stage, overwrite=overwrite, max_failed_share=max_failed_share)
     say(summary)
+    answers.say_found(ref)
     if summary.rows_in and summary.dropped.get("no_logprobs") == summary.rows_in:
         say(f"no sample has stored log-probs: score them with `{command('logprob', dataset, model='PATH')}`")
 
@@ -106,27 +126,37 @@ def checkpoint_files(model: Path) -> dict[str, str]:
     return {path.name: edges_hash(path) for name in names for path in sorted(model.glob(name))}
 
 
-def _sampler_stage(data: Dataset, samples: TableRef, ref: TableRef, again: str) -> Stage:
+def _sampler_stage(data: Dataset, samples: TableRef, ref: TableRef, answers: Answers, again: str) -> Stage:
     from curate.stage import Stage
 
     return Stage(
         verb="logprob",
         ref=ref,
-        inputs=[samples],
-        parameters={"from_sampler": True},
+        inputs=[samples, *answers.inputs],
+        parameters={"from_sampler": True, **answers.parameters},
         command=again,
-        make=lambda name, _: _from_sampler(data, samples, name),
+        prepare=answers.prepare,
+        make=lambda name, _: _from_sampler(data, samples, name, answers),
     )
 
 
-def _from_sampler(data: Dataset, samples: TableRef, name: str) -> Made:
+def _from_sampler(data: Dataset, samples: TableRef, name: str, answers: Answers) -> Made:
     """Likelihoods of one part from the log-probs in samples; the list itself stays there, it is not copied."""
     import polars as pl
 
     from curate.stage import read
 
     columns = ["group_id", "sample_index", "completion", "completion_ids", "logprobs", "loss_mask", "logprob_semantics"]
-    frame = pl.DataFrame(read(data, samples, name, columns))
+    rows = read(data, samples, name, columns)
+    frame = pl.DataFrame(rows)
+    if answers.verdicts is not None:
+        batches = answers.beside(rows, name).to_batches(max_chunksize=4096)
+        found = [
+            answers.mean_logprob(row, row["completion_ids"], row["logprobs"])
+            for batch in batches
+            for row in batch.to_pylist()
+        ]
+        frame = frame.with_columns(pl.Series("answer_mean_logprob", found, dtype=pl.Float64))
     return finish(frame, stored=None)
 
 
@@ -149,7 +179,7 @@ def finish(frame: pl.DataFrame, stored: pl.Series | None, failed: dict[str, int]
     return Made(rules.rows(columns), dropped={"no_logprobs": n_null} if failed is None else {}, failed=failed or {})
 
 
-def _model_stage(data: Dataset, samples: TableRef, ref: TableRef, model: Path, again: str) -> Stage:
+def _model_stage(data: Dataset, samples: TableRef, ref: TableRef, model: Path, answers: Answers, again: str) -> Stage:
     from curate.dataset import TableRef
     from curate.stage import Stage
 
@@ -158,17 +188,18 @@ def _model_stage(data: Dataset, samples: TableRef, ref: TableRef, model: Path, a
     def prepare() -> None:
         from curate.likelihood.model import Scorer
 
+        answers.prepare()
         loaded["scorer"] = Scorer(model)
         prompts = data.scan("prompts").select("prompt_id", "prompt", "prompt_format", "prompt_ids").collect()
         loaded["prompts"] = {row["prompt_id"]: row for row in prompts.iter_rows(named=True)}
 
     def make(name: str, journal: Path) -> Made:
-        return _from_model(data, samples, name, journal, loaded["scorer"], loaded["prompts"])
+        return _from_model(data, samples, name, journal, loaded["scorer"], loaded["prompts"], answers)
 
     return Stage(
         verb="logprob",
         ref=ref,
-        inputs=[samples],
+        inputs=[samples, *answers.inputs],
         lookups=[TableRef("prompts")],
         parameters={"model": model.resolve().name, "files": checkpoint_files(model)},
         command=again,
@@ -184,6 +215,7 @@ def _from_model(
     journal: Path,
     scorer: Scorer,
     prompts: dict[str, dict[str, Any]],
+    answers: Answers,
 ) -> Made:
     """Score one part, some groups at a time; each finished batch of groups is in the journal before it counts."""
     import polars as pl
@@ -193,14 +225,15 @@ def _from_model(
 
     rules = contract("likelihoods")
     columns = ["group_id", "sample_index", "prompt_id", "completion", "completion_ids", "loss_mask", "temperature"]
-    rows = read(data, samples, name, columns)
+    rows = answers.beside(read(data, samples, name, columns), name)
 
     def score(batch: list[dict[str, Any]]) -> pa.Table:
-        return rules.rows(_scored(batch, scorer, prompts))
+        return rules.rows(_scored(batch, scorer, prompts, answers))
 
     scored = journaled(journal, "likelihoods", _batches(rows), score)
     frame = pl.DataFrame(rows).with_columns(
         pl.Series("logprobs", pl.Series(scored["logprobs"])),
+        pl.Series("answer_mean_logprob", pl.Series(scored["answer_mean_logprob"])),
         pl.Series("logprob_semantics", pl.Series(scored["logprob_semantics"])),
     )
     n_null = frame["logprobs"].null_count()
@@ -217,7 +250,9 @@ def _batches(rows: pa.Table) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def _scored(batch: list[dict[str, Any]], scorer: Scorer, prompts: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _scored(
+    batch: list[dict[str, Any]], scorer: Scorer, prompts: dict[str, dict[str, Any]], answers: Answers
+) -> dict[str, Any]:
     """Score some rows at their sampling temperature; at 1, labelled raw, where that is unknown or greedy."""
     from curate.console import say
 
@@ -231,6 +266,10 @@ def _scored(batch: list[dict[str, Any]], scorer: Scorer, prompts: dict[str, dict
         "group_id": [row["group_id"] for row in batch],
         "sample_index": [row["sample_index"] for row in batch],
         "logprobs": [score.logprobs for score in scores],
+        "answer_mean_logprob": [
+            answers.mean_logprob(row, completion, score.logprobs)
+            for row, (_, completion), score in zip(batch, ids, scores, strict=True)
+        ],
         "logprob_semantics": ["processed" if row["temperature"] else "raw" for row in batch],
     }
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from curate.likelihood.served import ServedScorer
     from curate.stage import Made, Stage
     from curate.verbs.connect import Connection
+    from curate.verbs.logprob_answers import Answers
 
 PROMPTS = TableRef("prompts")
 KEY = ["group_id", "sample_index"]
@@ -47,6 +48,7 @@ def score_served(
     api: str,
     tokenizer: Path | None,
     connection: Connection,
+    answers: Answers,
     as_: str | None,
     max_failed_share: float,
     overwrite: bool,
@@ -56,15 +58,15 @@ def score_served(
     from curate.fanout import Fanout
     from curate.jobrecord import DATASET
     from curate.stage import run_stage
-    from curate.verbs.lookup import find_checkpoint
 
-    given = {"model": model, "api": api, "tokenizer": tokenizer, "as_": as_}
+    verifier = answers.verdicts.variant if answers.verdicts else None
+    given = {"model": model, "api": api, "tokenizer": tokenizer, "verifier": verifier, "as_": as_}
     again = command("logprob", DATASET, **connection.options(), **given)
-    folder = None if tokenizer is None else find_checkpoint(tokenizer)
     with Fanout(connection.max_requests) as fanout:
-        job = ServedJob(data, samples, ref, model, api, folder, connection, max_failed_share, fanout)
+        job = ServedJob(data, samples, ref, model, api, answers, connection, max_failed_share, fanout)
         summary = run_stage(data, job.stage(again), overwrite=overwrite, max_failed_share=max_failed_share)
     say(summary)
+    answers.say_found(ref)
     if job.n_raw:
         say(
             f"{job.n_raw:,} samples were not drawn at temperature 1, which a server scores at: their log-probs are stored as "
@@ -76,7 +78,7 @@ def score_served(
 class ServedJob:
     """One job: the log-probs of every completion under ``model``, asked of the servers of ``connection``.
 
-    ``tokenizer`` is the folder of the model's tokenizer, for samples that came without token ids.
+    The tokenizer of ``answers`` is the model's, for samples that came without token ids too.
     """
 
     data: Dataset
@@ -84,7 +86,7 @@ class ServedJob:
     ref: TableRef
     model: str
     api: str
-    tokenizer: Path | None
+    answers: Answers
     connection: Connection
     max_failed_share: float
     fanout: Fanout
@@ -99,9 +101,9 @@ class ServedJob:
         return Stage(
             verb="logprob",
             ref=self.ref,
-            inputs=[self.samples],
+            inputs=[self.samples, *self.answers.inputs],
             lookups=[PROMPTS],
-            parameters={"served_model": self.model},
+            parameters={"served_model": self.model, **self.answers.parameters},
             command=command,
             prepare=self._prepare,
             make=self._make,
@@ -120,6 +122,7 @@ class ServedJob:
         """Read the prompts and score one row: a server that cannot score is refused before any work."""
         from curate.stage import read
 
+        self.answers.prepare()
         prompts = self.data.scan("prompts").select("prompt_id", "prompt", "prompt_format", "prompt_ids").collect()
         self.prompts = {row["prompt_id"]: row for row in prompts.iter_rows(named=True)}
         for name in self.data.parts(self.samples):
@@ -137,7 +140,7 @@ class ServedJob:
         from curate.stage import read
         from curate.verbs.logprob import finish
 
-        rows = read(self.data, self.samples, name, COLUMNS)
+        rows = self.answers.beside(read(self.data, self.samples, name, COLUMNS), name)
         groups = _groups(rows)
 
         async def work(group: Group) -> pa.RecordBatch:
@@ -145,7 +148,7 @@ class ServedJob:
 
         done = self.fanout.groups(journal, "likelihoods", groups, lambda group: group.id, work)
         settle(self.data, self.ref, name, done.failed, {g.id: g.prompt_id for g in groups}, self.max_failed_share)
-        scored = pl.DataFrame(done.rows.select([*KEY, "logprobs"]))
+        scored = pl.DataFrame(done.rows.select([*KEY, "logprobs", "answer_mean_logprob"]))
         is_processed = (pl.col("temperature") == 1).fill_null(False)
         frame = pl.DataFrame(rows).join(scored, on=KEY, how="left", maintain_order="left")
         frame = frame.with_columns(
@@ -179,7 +182,12 @@ class ServedJob:
                 self._say_not_scored(row, score)
         columns = {key: [row[key] for row in rows] for key in KEY}
         logprobs = [None if isinstance(score, str) else score for score in found]
-        table = contract("likelihoods").rows(columns | {"logprobs": logprobs})
+        answers = [
+            self.answers.mean_logprob(row, completion, values)
+            for row, (_, completion), values in zip(rows, ids, logprobs, strict=True)
+        ]
+        scored = {"logprobs": logprobs, "answer_mean_logprob": answers}
+        table = contract("likelihoods").rows(columns | scored)
         return table.combine_chunks().to_batches()[0]
 
     async def _score(self, prompt: Sequence[int], completion: Sequence[int]) -> list[float] | str:
@@ -211,20 +219,20 @@ class ServedJob:
         from curate.errors import ConfigError
         from curate.models.encode import encode_completion, encode_prompt
 
-        if self.tokenizer is None:
+        if self.answers.tokenizer is None:
             raise ConfigError(
                 f"samples of {self.data.root} have no token ids: name the folder of the model's tokenizer with "
                 "--tokenizer PATH"
             )
-        encoded = encode_prompt(self._tokenizer, prompt, prompt_format, self.tokenizer)
+        encoded = encode_prompt(self._tokenizer, prompt, prompt_format, self.answers.tokenizer)
         return encoded, encode_completion(self._tokenizer, completion)
 
     @cached_property
     def _tokenizer(self) -> Any:
         from curate.models.tokenizer import load_tokenizer
 
-        assert self.tokenizer is not None
-        return load_tokenizer(self.tokenizer)
+        assert self.answers.tokenizer is not None
+        return load_tokenizer(self.answers.tokenizer)
 
     def _say_not_scored(self, row: Row, why: str) -> None:
         from curate.console import say

@@ -18,6 +18,7 @@ PROMPT = "prompt_id"
 PROMPTS = "prompts"
 TABLES = ("verdicts", "likelihoods", "feedback")
 BRANCHES = "branches"
+ANSWERS = "answer_mean_logprob"
 REFERENCE = "reference"  # likelihoods of a second scorer; their log-probs are ref_logprobs
 
 
@@ -31,10 +32,30 @@ def tables(data: Dataset, recipe: Recipe, chosen: Mapping[str, str | None]) -> l
             if read == ["n_tokens"] and not chosen[table] and len(data.variants(table)) != 1:
                 continue  # the samples' own token ids tell
             try:
-                inputs.append(data.choose(table, chosen[table]))
+                inputs.append(
+                    _with_answers(data, chosen[table]) if ANSWERS in read else data.choose(table, chosen[table])
+                )
             except ConfigError as error:
                 raise ConfigError(f"recipe {recipe.name} needs {', '.join(read)}: {error}") from None
     return inputs
+
+
+def _with_answers(data: Dataset, scorer: str | None) -> TableRef:
+    """Return the likelihoods; raises ConfigError for those that no answers were asked of: every group would be dropped."""
+    from curate.console import command
+    from curate.errors import ConfigError
+    from curate.jobrecord import read_record
+
+    if not data.variants("likelihoods"):
+        again = command("logprob", data.root, model="PATH", verifier="NAME")
+        raise ConfigError(f"{data.root} has no likelihoods: run `{again}`")
+    ref = data.choose("likelihoods", scorer)
+    record = read_record(data, ref)
+    if record and not any(text.startswith("verdicts/") for text in record.inputs):
+        raise ConfigError(
+            f"{data.root}/{ref} scored no answers: run `{record.command_for(data)} --verifier NAME --overwrite`"
+        )
+    return ref
 
 
 def of_tokens(data: Dataset, recipe: Recipe, by: str | None, ref_scorer: str | None) -> dict[str, TableRef]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
+from curate.console import dollars
 from curate.verbs.sample_groups import met_told, when_met
 from curate.verbs.server_load import METRICS, Load, load
 
@@ -94,7 +95,7 @@ class Served:
         silent = f"; {counted.n_silent:,} replies gave no count" if counted.n_silent else ""
         cost = self.connection.cost(counted.n_prompt, counted.n_completion)
         at_least = "at least " if counted.n_silent else ""
-        return said + silent + ("" if cost is None else f"; {at_least}${cost:,.2f} at the prices given")
+        return said + silent + ("" if cost is None else f"; {at_least}{dollars(cost)} at the prices given")
 
 
 def trouble_told(usage: Usage) -> str:
