@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from curate.sampling.dialect import Ask, Bad, Finish, Served, short
@@ -10,6 +12,7 @@ from curate.sampling.dialect import Ask, Bad, Finish, Served, short
 CLAMPED = -9999.0  # what vLLM writes where it has no log-prob, and more than any sampled token can be unlikely
 ROUNDING = 1e-6
 _LARGEST = 2**31  # token ids are stored as 32-bit integers
+_PLAIN: tuple[Finish, ...] = ("stop", "length")
 
 _FINISH: dict[str, Finish] = {"stop": "stop", "length": "length", "abort": "abort"}
 
@@ -31,6 +34,27 @@ def by_index(choices: object, n: int) -> list[dict[str, Any] | Bad]:
         found[index] = Bad("doubled_choice", f"index {index} came twice") if index in seen else choice
         seen.add(index)
     return found
+
+
+def all_exact(ids: Sequence[Any], logprobs: Sequence[Any], said: Sequence[Any], ask: Ask) -> list[Served] | None:
+    """Return all completions of a reply where ``exact`` would keep every one of them as it is, or null.
+
+    Null: one may be bad, or needs a log-prob rounded; ``exact`` tells. The values of all are checked strung together,
+    which costs a third of one completion after the other.
+    """
+    if {*map(type, ids), *map(type, logprobs)} != {list}:
+        return None
+    lengths = [*map(len, ids)]
+    if lengths != [*map(len, logprobs)] or not 0 < min(lengths) <= max(lengths) <= ask.setting.max_new_tokens:
+        return None
+    if not _are_ids([*chain.from_iterable(ids)], ask) or not _are_logprobs([*chain.from_iterable(logprobs)]):
+        return None
+    if sum(map(said.count, _PLAIN)) != len(said) or not all(map(ask.end_ids.isdisjoint, [each[:-1] for each in ids])):
+        return None
+    return [
+        Served(each, values, None, ended(finish, each, ask))
+        for each, values, finish in zip(ids, logprobs, said, strict=True)
+    ]
 
 
 def exact(ids: object, logprobs: object, said: object, ask: Ask) -> Served | Bad:
@@ -72,12 +96,29 @@ def ended(said: Finish, ids: list[int], ask: Ask) -> Finish:
     return "length" if len(ids) >= ask.setting.max_new_tokens else said
 
 
+def _are_ids(values: list[int], ask: Ask) -> bool:
+    if set(map(type, values)) != {int}:
+        return False
+    different = set(values)
+    return min(different) >= 0 and max(different) < _n_ids(ask)
+
+
+def _are_logprobs(values: list[float]) -> bool:
+    if not set(map(type, values)) <= {float, int}:
+        return False
+    return min(values) > CLAMPED and max(values) <= 0 and math.isfinite(sum(values))
+
+
+def _n_ids(ask: Ask) -> int:
+    return _LARGEST if ask.vocab_size is None else ask.vocab_size
+
+
 def _ids_reason(ids: list[Any], ask: Ask) -> Bad | None:
     if not ids:
         return Bad("no_tokens", "the completion has no tokens, not even an end token")
     if set(map(type, ids)) != {int} or min(ids) < 0:
         return Bad("bad_ids", f"the token ids are {short(ids)}")
-    if max(ids) >= (_LARGEST if ask.vocab_size is None else ask.vocab_size):
+    if max(ids) >= _n_ids(ask):
         return Bad("unknown_token", f"token id {short(max(ids))} is outside the vocabulary of {ask.vocab_size}")
     if len(ids) > ask.setting.max_new_tokens:
         return Bad("too_many_ids", f"{len(ids)} tokens came, at most {ask.setting.max_new_tokens} were asked")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
-from curate.sampling.choices import by_index, exact
+from curate.sampling.choices import all_exact, by_index, exact
 from curate.sampling.dialect import Ask, Bad, Dialect, Served, short
+
+_FIELDS = itemgetter("index", "prompt_token_ids", "token_ids", "logprobs", "finish_reason")
 
 
 def request(ask: Ask) -> tuple[str, dict[str, Any]]:
@@ -36,10 +39,24 @@ def request(ask: Ask) -> tuple[str, dict[str, Any]]:
 def read(reply: Any, ask: Ask) -> list[Served | Bad]:
     """Return a completion, or why there is none, for each index 0..n-1."""
     reply = reply if isinstance(reply, dict) else {"choices": reply}
+    if whole := _read_whole(reply.get("choices"), ask):
+        return whole
     usage = reply.get("usage")
     n_prompt = usage.get("prompt_tokens") if isinstance(usage, dict) else None
     choices = by_index(reply.get("choices"), ask.n)
     return [choice if isinstance(choice, Bad) else _read_choice(choice, n_prompt, ask) for choice in choices]
+
+
+def _read_whole(choices: Any, ask: Ask) -> list[Served | Bad] | None:
+    """Return all choices at once where nothing about any of them is odd, as it hardly ever is; else null."""
+    try:
+        indices, prompts, ids, logprobs, said = zip(*map(_FIELDS, choices), strict=True)
+        values = [each["token_logprobs"] for each in logprobs]
+    except (KeyError, TypeError, ValueError):
+        return None
+    if indices != (*range(ask.n),) or set(map(type, indices)) != {int} or prompts.count(ask.prompt) != ask.n:
+        return None
+    return [*found] if (found := all_exact(ids, values, said, ask)) else None
 
 
 def _read_choice(choice: dict[str, Any], n_prompt: object, ask: Ask) -> Served | Bad:

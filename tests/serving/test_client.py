@@ -23,7 +23,6 @@ REASONS = {
     "nan": "bad_json",
     "not_json": "bad_json",
 }
-QUICK = Limits(timeout_s=0.3, attempts=3)
 
 
 def test_a_reply_is_the_server_s_json() -> None:
