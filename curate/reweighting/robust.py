@@ -118,9 +118,9 @@ def group_invariant(losses: ArrayLike, domains: Sequence[object] | None = None, 
     if domains is None and known.any():
         domains = [None if np.isnan(loss) else bool(loss > np.median(values[known])) for loss in values]
     made = group_dro(values, domains, eta)
-    inverse = 1 / made.weights
-    is_known = known if domains is None else known & np.array([domain is not None for domain in domains], np.bool_)
-    scale = np.where(is_known, inverse / inverse[is_known].mean() if is_known.any() else 1.0, 1.0)
+    of_domain = values if domains is None else _domain_means(values, domains)
+    # The weights grow as exp(eta * loss), so their inverses as exp(-eta * loss): these have no weight of 0 to divide by.
+    scale = _weighed(of_domain, lambda known: _softmax_weights(-eta * known)).weights
     return Robust(made.weights, made.n_unknown, scale)
 
 

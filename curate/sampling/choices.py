@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 from curate.sampling.dialect import Ask, Bad, Finish, Served, short
@@ -51,10 +51,8 @@ def all_exact(ids: Sequence[Any], logprobs: Sequence[Any], said: Sequence[Any], 
         return None
     if sum(map(said.count, _PLAIN)) != len(said) or not all(map(ask.end_ids.isdisjoint, [each[:-1] for each in ids])):
         return None
-    return [
-        Served(each, values, None, ended(finish, each, ask))
-        for each, values, finish in zip(ids, logprobs, said, strict=True)
-    ]
+    finishes = [ended(finish, each, ask) for finish, each in zip(said, ids, strict=True)]
+    return [*map(Served, ids, logprobs, repeat(None), finishes)]
 
 
 def exact(ids: object, logprobs: object, said: object, ask: Ask) -> Served | Bad:

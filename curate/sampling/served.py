@@ -99,6 +99,8 @@ class ServedSampler:
             replies = await together([self._ask(prompt, count, seed + first) for first, count in spans])
             results = [result for reply in replies for result in reply]
             bad = [result for result in results if isinstance(result, Bad)]
+            if not bad and len(results) == n:  # every one at once, as nearly always
+                return [each for each in results if isinstance(each, Served)]
             self.n_bad.update(each.reason for each in bad)
             found |= {index: each for index, each in zip(missing, results, strict=True) if isinstance(each, Served)}
         if len(found) < n:
@@ -136,7 +138,8 @@ async def _post(client: Client, dialect: Dialect, ask: Ask) -> Any:
 
 def most_tokens(ask: Ask) -> int:
     """Return the most tokens a request may hold on the server; those of messages are guessed by their length."""
-    n_prompt = sum(1 if isinstance(each, int) else len(str(each)) // _CHARACTERS_A_TOKEN for each in ask.prompt)
+    are_ids = all(isinstance(each, int) for each in ask.prompt[:1])  # a prompt is ids or messages, never both
+    n_prompt = len(ask.prompt) if are_ids else sum(len(str(each)) // _CHARACTERS_A_TOKEN for each in ask.prompt)
     return n_prompt + ask.n * ask.setting.max_new_tokens
 
 

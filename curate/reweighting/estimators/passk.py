@@ -10,17 +10,19 @@ from curate.reweighting.pieces import Estimator
 from curate.reweighting.recipe import CORRECT
 from curate.reweighting.registry import estimator
 
+MOST_DRAWN = 1024  # an expression has k factors
+
 
 @estimator(k=2)
 def passk(k: int) -> Estimator:
     """Give each sample its mean advantage over all draws of k of its group (arXiv 2508.10751).
 
     rho = 1 - C(G-c, k) / C(G, k), s = sqrt(rho (1 - rho)); correct: (1 - rho) / s, wrong:
-    (1 - rho - C(G-c-1, k-1) / C(G-1, k-1)) / s; 0 where s is 0. By the outcome alone. ``k`` at least 1; a group of
+    (1 - rho - C(G-c-1, k-1) / C(G-1, k-1)) / s; 0 where s is 0. By the outcome alone. ``k`` in 1..1024; a group of
     fewer than k samples has no pass@k and is ``gated``.
     """
-    if k < 1:
-        raise ConfigError(f"k must be at least 1, got {k}")
+    if not 1 <= k <= MOST_DRAWN:
+        raise ConfigError(f"k must be in 1..{MOST_DRAWN}, got {k}")
     return Estimator(
         lambda shaped: pass_at_k_advantage(k), sample=pl.when(k > SIZE).then(pl.lit("gated")), rewards="binary"
     )

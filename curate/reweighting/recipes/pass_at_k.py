@@ -15,7 +15,7 @@ def passk(k: int, keep_groups: KeepGroups = "mixed") -> Recipe:
 
     rho = 1 - C(G-c, k) / C(G, k), the chance that k of the group's G samples hold one of the c correct ones;
     s = sqrt(rho (1 - rho)). A = (1 - rho) / s for a correct sample, (1 - rho - C(G-c-1, k-1) / C(G-1, k-1)) / s for a
-    wrong one, 0 where s is 0. ``k`` at least 1; k = 1 is GRPO with the population std and without eps.
+    wrong one, 0 where s is 0. ``k`` in 1..1024; k = 1 is GRPO with the population std and without eps.
     G = 8, k = 4: one correct sample gets 1 and the wrong ones -1/7, two get .522 and -.174.
 
     All-wrong and all-correct groups give 0: they are dropped, or kept at 0 with ``keep_groups="all"``. A group that is

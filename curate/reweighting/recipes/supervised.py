@@ -14,7 +14,7 @@ def rwr(temperature: float) -> Recipe:
 
     A = 1, weight = exp(r / temperature), not normalised, for any real reward; ``temperature`` above 0, in units of the
     reward. With rewards of 0 and 1 a correct sample weighs e^(1/temperature) times a wrong one. The exponent is cut at
-    690, where float64 ends. No group statistics: groups of one, all-wrong and all-correct ones train.
+    60, so that a trainer's float32 sums stay finite. No group statistics: groups of one, all-wrong and all-correct ones train.
 
     Pitfalls: wrong samples are imitated too, at temperature 1 with 27 % of the mass of an evenly mixed group; a low
     temperature turns this into training on the correct ones alone.
