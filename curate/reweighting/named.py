@@ -36,13 +36,14 @@ def compose_named(
     _refuse(recipe, estimator, shape, pieces)
     given = dict(settings or {})
     tables = {name: _table(name, given.pop(name, {})) for _, name in pieces}
+    if recipe is None:
+        _refuse_settings(given, pieces)
     built = {(kind, name): build_piece(kind, name, tables[name]) for kind, name in pieces}
     gates = [built["gate", name] for name in gate]
     if recipe is not None:
         named = build(recipe, given)
         composed = with_gate(named, *gates) if gates else named
     else:
-        _refuse_settings(given, pieces)
         composed = compose(
             built["estimator", str(estimator)], [built["shaping", name] for name in shape], gates or None
         )

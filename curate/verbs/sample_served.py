@@ -32,6 +32,7 @@ Api = Literal["vllm", "sglang", "openai"]
 PROMPTS, SAMPLES = TableRef("prompts"), TableRef("samples")
 HOPELESS_SHARE = 0.5
 SPARE = 1.25  # groups alive beside those whose requests fill the servers, so that the next one never has to be made
+PLAIN_TOKENIZER = "TokenizersBackend"  # its batch_decode does nothing more, but walks over every id first
 
 
 def groups_at_once(max_requests: int, group_size: int) -> int:
@@ -291,6 +292,9 @@ class ServedJob:
         if self.tokenizer is None:
             return [completion.text for completion in completions]
         ids = [completion.ids for completion in completions]
+        if type(self._tokens).__name__ == PLAIN_TOKENIZER:
+            decode = self._tokens.backend_tokenizer.decode  # not decode_batch: its threads do not survive a fork
+            return [decode(each, skip_special_tokens=True) for each in ids]
         return list(self._tokens.batch_decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def _rows(self, group: Group, first: int, found: list[Completion], texts: list[str | None]) -> pa.RecordBatch:

@@ -186,6 +186,12 @@ def test_pieces_by_name() -> None:
     assert reweight(frame, made).equals(reweight(frame, same))
 
 
+def test_lens_can_be_composed_by_name() -> None:
+    made = compose_named(estimator="lens", shape=["confidence"], settings={"lens": {"alpha": 0.5}})
+    frame = group([0.0, 0.0, 1.0], mean_logprob=[-1.0, -2.0, -3.0])
+    assert reweight(frame, made).equals(reweight(frame, recipes.lens(alpha=0.5)))
+
+
 def test_a_gate_and_a_weighting_go_with_a_recipe_by_name() -> None:
     made = compose_named("grpo", gate=["not_all_wrong"], weighting="cvar", settings={"eps": 1, "cvar": {"alpha": 0.5}})
     assert made.name == "grpo"
@@ -211,6 +217,10 @@ def test_a_gate_and_a_weighting_go_with_a_recipe_by_name() -> None:
         ({"estimator": "rloo", "shape": ["unlikeliness"]}, "unlikeliness: missing a required argument: 'beta_rank'"),
         ({"estimator": "grpo", "settings": {"grpo": {"epss": 1}}}, r"no parameter 'epss' \(did you mean 'eps'\?\)"),
         ({"estimator": "grpo", "settings": {"eps": 1}}, r"no piece 'eps' to set.*: set a parameter as PIECE.PARAMETER"),
+        (
+            {"estimator": "grpo", "shape": ["unlikeliness"], "settings": {"unlikely": {"beta_rank": 0.25}}},
+            r"no piece 'unlikely' to set \(did you mean 'unlikeliness'\?\)",
+        ),
         ({"estimator": "grpo", "settings": {"shap": ["a"]}}, r"no piece 'shap' to set \(did you mean 'shape'\?\)"),
         (
             {"estimator": "grpo", "settings": {"grpo": 1}},

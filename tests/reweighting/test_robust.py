@@ -88,6 +88,13 @@ def test_group_invariant_by_hand() -> None:
     assert by_domain.kl_scale[:3].mean() == pytest.approx(1)
 
 
+def test_group_invariant_stays_finite_where_a_weight_underflows() -> None:
+    got = group_invariant([0.25, 0.75], eta=5000.0)
+    assert weights(got) == [0.0, 2.0]
+    assert got.kl_scale is not None
+    assert got.kl_scale.tolist() == [2.0, 0.0]
+
+
 @each
 @pytest.mark.parametrize("losses", [[], [0.3], [0.5] * 4, [1.0, 1.0], [np.nan], [np.nan, 0.2, np.nan]])
 def test_nothing_to_compare_gives_ones(weigh: Weigh, losses: list[float]) -> None:

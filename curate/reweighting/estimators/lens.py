@@ -17,7 +17,7 @@ def lens(alpha: float = 0.25, eps: float = 1e-6) -> Estimator:
     """Standardise groups with a success, and only centre and scale all-wrong ones (arXiv 2510.08696).
 
     A = (R - mean) / (std + eps), std with ddof 1; in all-wrong groups A = alpha * (R - mean), ``alpha`` at least 0.
-    Its rewards are those of the shaping ``lens``.
+    Its rewards are those of the shaping ``confidence``.
     """
     at_least_0(alpha=alpha, eps=eps)
 

@@ -45,4 +45,4 @@ def lens(alpha: float = 0.25, eps: float = 1e-6, keep_groups: KeepGroups = "not_
     penalty is at most 1/G: in large mixed groups it hardly differs from grpo. Log-probs of another policy or temperature
     than the samples' are no confidence.
     """
-    return compose(estimators.lens(alpha, eps), shape=[shaping.lens()], gate=[gates.groups(keep_groups)])
+    return compose(estimators.lens(alpha, eps), shape=[shaping.confidence()], gate=[gates.groups(keep_groups)])

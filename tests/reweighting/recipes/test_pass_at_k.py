@@ -76,9 +76,9 @@ def test_a_group_of_fewer_than_k_judged_samples_is_gated() -> None:
     assert reweight(samples, recipes.passk(k=3))["advantage"].to_list()[:4] == [0.0, 0.0, 0.0, None]
 
 
-@pytest.mark.parametrize("k", [0, -4])
-def test_k_is_at_least_1(k: int) -> None:
-    with pytest.raises(ConfigError, match=f"k must be at least 1, got {k}"):
+@pytest.mark.parametrize("k", [0, -4, 1025])
+def test_k_is_from_1_to_1024(k: int) -> None:
+    with pytest.raises(ConfigError, match=f"k must be in 1..1024, got {k}"):
         recipes.passk(k=k)
 
 

@@ -1,4 +1,4 @@
-"""LENS: a wrong sample costs more, the more confident the policy was of it (arXiv 2510.08696)."""
+"""Confidence: a wrong sample costs more, the more confident the policy was of it (LENS, arXiv 2510.08696)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ LIKELIHOOD = pl.col("mean_logprob")
 
 
 @shaping()
-def lens() -> Shaping:
-    """Take reward from wrong samples by the policy's confidence in them (arXiv 2510.08696).
+def confidence() -> Shaping:
+    """Take reward from wrong samples by the policy's confidence in them (LENS, arXiv 2510.08696).
 
     R = r - (1 - r) / G * p / (D - p), p = exp(mean_logprob); D = 2 max p in all-wrong groups, max(D_imp, 2 max p) in
     mixed ones, D_imp = 1 / mean(r / p). A wrong sample gets a reward in [-1/G, 0], a correct one keeps 1.
