@@ -40,7 +40,7 @@ def all_exact(ids: Sequence[Any], logprobs: Sequence[Any], said: Sequence[Any], 
     """Return all completions of a reply where ``exact`` would keep every one of them as it is, or null.
 
     Null: one may be bad, or needs a log-prob rounded; ``exact`` tells. The values of all are checked strung together,
-    which costs a third of one completion after the other.
+    which costs little more than half of one completion after the other.
     """
     if {*map(type, ids), *map(type, logprobs)} != {list}:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -82,3 +83,21 @@ def test_a_good_reply_with_one_value_replaced(name: str) -> None:
         assert repr(reply) == repr(before)
 
     law()
+
+
+@given(st.data())
+@settings(max_examples=400, deadline=None)
+def test_reading_a_reply_at_once_is_reading_it_choice_by_choice(data: st.DataObject) -> None:
+    reply = vllm()
+    values = LEAVES | st.sampled_from([0, 1, -1, 31, 32, -0.0, 1e-7, -9999.0, [], [1], [5, 6, 7], 2**31])
+    for _ in range(data.draw(st.integers(0, 2))):
+        *path, key = data.draw(st.sampled_from([path for path in leaves(reply["choices"]) if path]))
+        place: Any = reply["choices"]
+        for step in path:
+            place = place[step]
+        place[key] = data.draw(values)
+        if not isinstance(reply["choices"], list):
+            return
+    at_once = repr(DIALECTS["vllm"].read(reply, ASK))
+    with patch("curate.sampling.vllm.all_exact", lambda *_: None):
+        assert repr(DIALECTS["vllm"].read(reply, ASK)) == at_once
