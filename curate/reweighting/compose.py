@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import polars as pl
 
+from curate.errors import ConfigError
 from curate.reweighting.gates.outcomes import groups
 from curate.reweighting.group import uniform
 from curate.reweighting.pieces import NO_REASON, Estimator, Gate, Shaping, Weighting, strictest, widest
 from curate.reweighting.reasons import REASONS
-from curate.reweighting.recipe import REWARD, Recipe
+from curate.reweighting.recipe import REWARD, SHAPED, Recipe
 
 
 def compose(
@@ -27,7 +28,9 @@ def compose(
     group is degenerate where its shaped rewards are uniform, unless the estimator has a signal there, or where a
     shaping says so. The recipe is defined for the rewards that every piece is defined for.
     Without ``gate`` the gate is the widest that a piece asks for: mixed groups, unless it teaches from others too.
+    Raises ConfigError for a shaping of the reward before an estimator that reads the outcome alone: it would do nothing.
     """
+    _refuse_unread(estimator, shape)
     makers: list[Estimator | Shaping] = [*shape, estimator]
     gates = tuple(gate) if gate is not None else (groups(widest([each.keep_groups for each in makers])),)
     trains = _all([each.trains for each in gates])
@@ -53,6 +56,16 @@ def compose(
         weighting=weighting,
         name="+".join([*(each.name for each in gates), *(each.name for each in makers)]),
     )
+
+
+def _refuse_unread(estimator: Estimator, shape: Sequence[Shaping]) -> None:
+    read = {root for step in (estimator.advantage(SHAPED), estimator.weight) for root in step.meta.root_names()}
+    for each in shape:
+        if "shaped" not in read and not each.shape(REWARD, pl.lit(True)).meta.eq(REWARD):
+            raise ConfigError(
+                f"{estimator.name or 'the estimator'} does not read the shaped reward, so {each.name or 'the shaping'} would "
+                "change nothing: leave it away, or choose another estimator"
+            )
 
 
 def with_gate(recipe: Recipe, *gates: Gate) -> Recipe:

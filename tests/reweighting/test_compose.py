@@ -236,3 +236,10 @@ def test_a_gate_and_a_weighting_go_with_a_recipe_by_name() -> None:
 def test_what_does_not_go_together_is_refused_with_what_does(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         compose_named(**given)
+
+
+@pytest.mark.parametrize("estimator", [estimators.psr(), estimators.passk(k=2), estimators.reinforce_rej()])
+def test_a_shaping_that_would_do_nothing_is_refused(estimator: Estimator) -> None:
+    with pytest.raises(ConfigError, match="does not read the shaped reward, so unlikeliness would change nothing"):
+        compose(estimator, shape=[shaping.unlikeliness(beta_rank=0.25)])
+    compose(estimator, shape=[shaping.focal(gamma=1.0)])

@@ -1,6 +1,6 @@
 """Signs of the outcome, without group statistics: Reinforce-Rej, PSR, NSR and W-REINFORCE.
 
-They read the outcome alone: rewards of 0/1, of +-1 and real ones give the same, and a shaping before them has no effect.
+They read the outcome alone: rewards of 0/1, of +-1 and real ones give the same, and a shaping before them is refused.
 """
 
 from __future__ import annotations

@@ -8,10 +8,7 @@ import pytest
 from curate.errors import ConfigError
 from curate.reweighting import recipes
 from curate.reweighting.apply import reweight
-from curate.reweighting.compose import compose
-from curate.reweighting.estimators import psr as psr_estimator
 from curate.reweighting.recipe import Recipe
-from curate.reweighting.shaping import unlikeliness
 
 OUTCOMES = ["correct", "incorrect", "unparsable", "timeout"]
 SCALES = [[1.0, 0.0, 0.0, None], [1.0, -1.0, -1.0, None], [2.5, 0.3, -7.0, None], [0.5, 0.5, 0.5, None]]
@@ -60,12 +57,6 @@ def test_without_group_statistics_a_group_of_one_trains(
     for outcome, expected in (("correct", correct), ("incorrect", incorrect)):
         row = reweight(alone(outcome), recipe).row(0, named=True)
         assert expected == (row["advantage"] if row["drop_reason"] is None else row["drop_reason"])
-
-
-def test_a_shaping_has_no_effect_on_signs() -> None:
-    shaped = compose(psr_estimator(), shape=[unlikeliness(beta_rank=0.5)])
-    found = reweight(mixed(SCALES[0]).with_columns(mean_logprob=pl.lit(-1.0)), shaped)
-    assert found["advantage"].to_list() == [1.0, None, None, None]
 
 
 def test_lambda_is_at_least_0() -> None:
