@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from curate.errors import ConfigError
+from curate.reweighting import recipes
 from curate.reweighting.apply import reweight
 from curate.reweighting.reasons import REASONS
 from curate.reweighting.recipe import Recipe, needed_columns
@@ -147,3 +148,11 @@ def test_a_group_of_a_million_samples(recipe: Recipe) -> None:
     assert_sound(found)
     assert found["group_size"][0] == size
     assert found["n_correct"][0] == size // 4
+
+
+@pytest.mark.parametrize("name", ["vineppo", "trepo"])
+def test_a_lone_sample_without_branches_is_dropped_not_kept_without_an_advantage(name: str) -> None:
+    lone = group([0.0]).with_columns(branch_kept=None, branch_rewards=None)
+    found = reweight(lone, getattr(recipes, name)(keep_groups="all"))
+    assert found["drop_reason"].to_list() == ["no_branches"]
+    assert found["weight"].to_list() == [None]

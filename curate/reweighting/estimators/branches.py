@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from curate.errors import ConfigError
 from curate.reweighting.credits.branches import prompt_value, step_credit
+from curate.reweighting.group import SIZE
 from curate.reweighting.pieces import Estimator
 from curate.reweighting.registry import estimator
 
@@ -36,6 +37,6 @@ def _of_values(least_n: int, *, is_shared: bool) -> Estimator:
         lambda shaped: shaped - value,
         needs_group=False,
         has_signal_if_uniform=True,
-        missing=lambda trains: {"no_branches": trains & value.is_null()},
+        missing=lambda trains: {"no_branches": (trains | (SIZE == 1)) & value.is_null()},  # a group of one trains too
         credit=step_credit(least_n, is_shared=is_shared),
     )
