@@ -14,6 +14,7 @@ import polars as pl
 
 from curate.reweighting.apply import reweight
 from curate.reweighting.recipe import Recipe
+from syntax import parse
 
 Group = list[tuple[float | None, int]]  # reward (None = not judged) and length of each sample
 Batch = list[Group]
@@ -71,7 +72,7 @@ def trl_lines(trainer: str) -> tuple[CodeType, dict[str, Any]]:
 
     module = {"GRPOTrainer": grpo_trainer, "RLOOTrainer": rloo_trainer}[trainer]
     source = inspect.getsource(getattr(module, trainer)._generate_and_score_completions)
-    function = ast.parse(textwrap.dedent(source)).body[0]
+    function = parse(textwrap.dedent(source)).body[0]
     assert isinstance(function, ast.FunctionDef)
     lines = [ast.unparse(statement) for statement in function.body]
     start = next(i for i, line in enumerate(lines) if line.startswith("unscorable_mask ="))

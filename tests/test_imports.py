@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import curate
+from syntax import parse
 
 PACKAGE = Path(curate.__file__).parent
 SPINE = {"errors", "contracts", "query", "parts", "dataset", "journal", "jobrecord", "states", "stage"}
@@ -51,7 +52,7 @@ ALLOWED = {  # folder -> (modules of curate beside itself, libraries)
 def imports(path: Path) -> set[str]:
     """Return every imported module of a file, inside functions too, but for those of type checkers."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -76,7 +77,7 @@ def test_a_folder_imports_only_what_it_may(folder: str) -> None:
 def importers_of(library: str) -> set[str]:
     found = set()
     for path in PACKAGE.rglob("*.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = parse(path.read_text(encoding="utf-8"))
         guarded = {
             inner
             for node in ast.walk(tree)

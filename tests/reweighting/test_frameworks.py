@@ -18,6 +18,7 @@ import pytest
 
 from curate.reweighting import recipes, reweight
 from reweighting_case import group
+from syntax import parse
 
 N_BATCHES, G = 100, 4
 
@@ -25,7 +26,7 @@ N_BATCHES, G = 100, 4
 def block(trainer: Any, first: str, last: str) -> Any:
     """Compile the statements of ``_generate_and_score_completions`` from the one that starts with ``first`` to ``last``."""
     source = textwrap.dedent(inspect.getsource(trainer._generate_and_score_completions))
-    body = ast.parse(source).body[0].body  # type: ignore[attr-defined]
+    body = parse(source).body[0].body  # type: ignore[attr-defined]
     texts = [ast.unparse(statement) for statement in body]
     start = next(i for i, text in enumerate(texts) if text.startswith(first))
     end = next(i for i, text in enumerate(texts) if i >= start and text.startswith(last))
