@@ -33,7 +33,7 @@ LIBRARIES = {
 
 ALLOWED = {  # folder -> (modules of curate beside itself, libraries)
     "reweighting": ({"errors"}, {"polars", "numpy"}),
-    "verifying": ({"errors", "records"}, set()),
+    "verifying": ({"errors", "records"}, {"orjson", "pydantic"}),
     "judging": ({"errors", "records", "serving"}, {"orjson"}),
     "models": ({"errors"}, {"torch", "transformers"}),
     "likelihood": ({"errors", "records", "models", "serving"}, {"polars", "torch"}),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from curate.judging import Rule
@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from curate.verifying import Verifier
 
 
-def find_verifier(name: str) -> Verifier:
-    """Return a verifier; raises ConfigError, which lists the known names, for any other."""
+def find_verifier(name: str, settings: Mapping[str, Any] | None = None) -> Verifier:
+    """Make a verifier from its settings; raises ConfigError, which lists what is known, for another name or setting."""
     from curate.tasks import verify as countdown
     from curate.verifying import Verifier, get
 
-    return get(name, also={"countdown": Verifier("countdown", countdown.extract, countdown.compare)})
+    def make() -> Verifier:
+        return Verifier("countdown", countdown.extract, countdown.compare, lambda _, reference: reference)
+
+    return get(name, settings, also={"countdown": make})
 
 
 def find_rule(name: str) -> tuple[Rule, Callable[[str], list[Step]]]:

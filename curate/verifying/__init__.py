@@ -1,6 +1,6 @@
 """Verifiers: programs that say whether a completion is correct. They know records and errors, never tables."""
 
-from curate.verifying.registry import VERIFIERS, get
-from curate.verifying.verifier import Verifier
+from curate.verifying.registry import factory, get, names
+from curate.verifying.verifier import Limits, Verifier
 
-__all__ = ["VERIFIERS", "Verifier", "get"]
+__all__ = ["Limits", "Verifier", "factory", "get", "names"]

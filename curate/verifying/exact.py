@@ -21,4 +21,6 @@ def compare(extracted: str | None, answer: str) -> Verdict:
     return Verdict("correct" if extracted == answer.strip() else "incorrect", extracted)
 
 
-exact = Verifier("exact", extract, compare)
+def exact() -> Verifier:
+    """Judge the whole completion, white space around it aside, against the answer, character by character."""
+    return Verifier("exact", extract, compare)

@@ -43,4 +43,11 @@ def compare(extracted: str | None, answer: str) -> Verdict:
     return Verdict("correct" if given == wanted else "incorrect", extracted)
 
 
-gsm8k = Verifier("gsm8k", extract, compare)
+def gold(answer: str, reference: str | None) -> str:
+    """Return an answer line with the answer."""
+    return f"#### {extract(answer) or answer}"
+
+
+def gsm8k() -> Verifier:
+    """Judge the last line that opens with ``A:`` or ``####`` against the answer, as exact numbers."""
+    return Verifier("gsm8k", extract, compare, gold)

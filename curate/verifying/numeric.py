@@ -25,4 +25,6 @@ def compare(extracted: str | None, answer: str) -> Verdict:
     return Verdict("correct" if given == wanted else "incorrect", extracted)
 
 
-numeric = Verifier("numeric", last_number, compare)
+def numeric() -> Verifier:
+    """Judge the last number of the completion against the answer, as exact numbers."""
+    return Verifier("numeric", last_number, compare)

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import ConfigError
-from curate.verifying import VERIFIERS, get
+from curate.verifying import get, names
 
 MILLION = 1_000_000
+IN_PROCESS = ["exact", "gsm8k", "numeric"]
 HOSTILE = [
     "9**9**9**9",
     "__import__('os').system('true')",
@@ -39,14 +40,14 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("name", sorted(VERIFIERS))
+@pytest.mark.parametrize("name", IN_PROCESS)
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:12]))
 def test_hostile_text_gets_a_verdict(name: str, text: str) -> None:
     assert get(name)(text, "18.5").outcome in ("incorrect", "unparsable")
     assert get(name)("nothing", text).outcome in ("incorrect", "unparsable", "error")
 
 
-@pytest.mark.parametrize("name", sorted(VERIFIERS))
+@pytest.mark.parametrize("name", IN_PROCESS)
 @given(completion=st.text(), answer=st.text())
 def test_any_text_gets_a_verdict(name: str, completion: str, answer: str) -> None:
     assert get(name)(completion, answer).outcome in ("correct", "incorrect", "unparsable", "error")
@@ -59,9 +60,21 @@ def test_unknown_name_lists_the_known_ones_and_a_guess() -> None:
         get("zzz")
 
 
-def test_each_verifier_is_registered_under_its_own_name() -> None:
-    assert {name: verifier.name for name, verifier in VERIFIERS.items()} == {
-        "exact": "exact",
-        "gsm8k": "gsm8k",
-        "numeric": "numeric",
-    }
+def test_unknown_setting_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"verifier exact: unknown setting cased; known: none"):
+        get("exact", {"cased": True})
+
+
+@pytest.mark.parametrize("name", IN_PROCESS)
+def test_each_verifier_has_its_own_name_and_runs_in_this_process(name: str) -> None:
+    assert name in names()
+    verifier = get(name)
+    assert (verifier.name, verifier.limits) == (name, None)
+
+
+@pytest.mark.parametrize("name", IN_PROCESS)
+def test_the_gold_answer_is_correct(name: str) -> None:
+    verifier = get(name)
+    gold = verifier.gold("18", None)
+    assert gold is not None
+    assert verifier(gold, "18").outcome == "correct"
