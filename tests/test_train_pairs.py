@@ -143,8 +143,9 @@ def test_how_a_step_is_cut_does_not_change_the_losses(
 ) -> None:
     trained(groups, policy, tmp_path / "whole", *FAST, *DPO)
     trained(groups, policy, tmp_path / "cut", *FAST, *DPO, *options)
-    for one, other in zip(steps(tmp_path / "whole"), steps(tmp_path / "cut"), strict=True):
-        for name in ("loss", "grad_norm", "margin", "accuracy", "tokens", "drift"):
+    for place, (one, other) in enumerate(zip(steps(tmp_path / "whole"), steps(tmp_path / "cut"), strict=True)):
+        # before the first update every margin is 0 but for rounding, whose sign is all that accuracy would show
+        for name in ("loss", "grad_norm", "margin", "tokens", "drift", *(["accuracy"] if place else [])):
             assert one[name] == pytest.approx(other[name], abs=2e-5), name
 
 
@@ -291,6 +292,8 @@ def test_an_adversary_weighs_the_items(
     data: Dataset, policy: Path, tmp_path: Path, options: tuple[object, ...]
 ) -> None:
     rewrite(data, GRPO, lambda row: row | {"advantage": 1.0})
+    if options == DPO:  # against itself all losses are log 2, and the adversary would follow rounding
+        options = (*DPO, "--ref-model", write_policy(tmp_path / "other", seed=1))
     out, plain = tmp_path / "out", tmp_path / "plain"
     trained(data.root, policy, plain, *GENTLE, *options, "--epochs", 8)
     trained(data.root, policy, out, *GENTLE, *options, "--epochs", 8, *TAU)
