@@ -1,0 +1,98 @@
+"""Run one program in a sandbox, within limits. All of it is gone when ``run`` returns."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import math
+import os
+import re
+import signal
+import subprocess
+from typing import IO, Any
+
+from curate.verifying.sandbox import ENVIRONMENT, Sandbox
+from curate.verifying.seccomp import seccomp_filter
+from curate.verifying.watch import Allowed, Ran, Tests, Watch, kill
+
+FILE_BYTES = 32_000_000
+PROCESSES = 32
+_EXCEPTION = re.compile(r"^([A-Za-z_][A-Za-z_0-9.]*)(?::|$)", re.MULTILINE)
+# F_ADD_SEALS with F_SEAL_SEAL | SHRINK | GROW | WRITE: the program cannot write what it is given to read.
+_ADD_SEALS, _ALL_SEALS = 1033, 15
+
+
+def run(sandbox: Sandbox, program: str, allowed: Allowed, stdin: str = "", tests: Tests | None = None) -> Ran:
+    """Run a program as a script on ``stdin``, or as a module and then the tests.
+
+    Raises VerifierError where the sandbox does not start.
+    """
+    with contextlib.ExitStack() as kept, contextlib.ExitStack() as passed:
+        source = _sealed(passed, program.encode(errors="surrogatepass"))
+        given = _sealed(passed, stdin.encode(errors="replace"))
+        filter_ = _sealed(passed, seccomp_filter() or b"")
+        control, speaks = _pipe(kept, passed)
+        wanted: dict[str, Any] = {"program": source.fileno(), "control": speaks.fileno(), "tests": None, "imports": []}
+        descriptors = [source.fileno(), filter_.fileno(), speaks.fileno()]
+        hands = None
+        if tests:
+            reads, hands = _pipe(passed, kept)
+            wanted |= {"tests": reads.fileno(), "imports": tests.imports}
+            descriptors.append(reads.fileno())
+        launch = sandbox({**wanted, **_limits(allowed)}, filter_.fileno())
+        process = subprocess.Popen(
+            launch.command,
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=descriptors,
+            cwd="/",
+            env=ENVIRONMENT,
+            start_new_session=True,
+            **launch.options,
+        )
+        try:
+            passed.close()
+            return Watch(process, allowed, control, hands, tests).until_end()
+        finally:
+            kill(process)
+
+
+def fault(ran: Ran) -> str | None:
+    """Return why the program failed, in a few words; null where it ended with exit code 0."""
+    if ran.stopped or ran.code == 0:
+        return ran.stopped
+    if ran.code == 128 + signal.SIGXCPU:
+        return "time_limit"
+    raised = _EXCEPTION.findall(ran.stderr.decode("ascii", "replace"))
+    if raised and raised[-1] == "MemoryError":
+        return "memory_limit"
+    if ran.code > 128:
+        return f"signal {ran.code - 128}"
+    return f"exit code {ran.code}" + (f": {raised[-1][:60]}" if raised else "")
+
+
+def _limits(allowed: Allowed) -> dict[str, int]:
+    return {
+        "cpu_s": math.ceil(allowed.seconds) + 1,
+        "memory": allowed.memory_mb * 1_000_000,
+        "file": FILE_BYTES,
+        "processes": PROCESSES,
+    }
+
+
+def _sealed(held: contextlib.ExitStack, content: bytes) -> IO[bytes]:
+    """Return a file in memory with this content that nobody can write to."""
+    file = held.enter_context(os.fdopen(os.memfd_create("curate", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "w+b", 0))
+    view = memoryview(content)
+    while view:
+        view = view[os.write(file.fileno(), view) :]
+    file.seek(0)
+    fcntl.fcntl(file, _ADD_SEALS, _ALL_SEALS)
+    return file
+
+
+def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[IO[bytes], IO[bytes]]:
+    """Return the two ends of a pipe, each closed with its stack."""
+    read, write = os.pipe()
+    return reader.enter_context(os.fdopen(read, "rb", 0)), writer.enter_context(os.fdopen(write, "wb", 0))
