@@ -1,0 +1,114 @@
+"""Runs a prover once, within limits of time, memory and written bytes, and leaves nothing of it running.
+
+Where bubblewrap works the prover sees the file system read-only but for its folder, no network, and no other process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+MOST_WRITTEN_MB = 200  # into one file, what it prints included
+READ = 1 << 20
+PROBE_S = 10.0
+
+# dash takes one limit a call; a soft limit below the hard one is told by SIGXCPU instead of SIGKILL
+_LIMITED = (
+    'test "$1" && ulimit -S -t "$1" && ulimit -H -t $(($1 + 5)); test "$2" && ulimit -v "$2"; '
+    'ulimit -f "$3"; ulimit -c 0; shift 3; exec "$@"'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a prover ended: exit status (128 + N for signal N, null = killed on the wall clock), and what it printed."""
+
+    status: int | None
+    output: str
+    errors: str
+
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether it used up its CPU time."""
+        return self.status == 128 + signal.SIGXCPU
+
+
+def run(
+    command: Sequence[str],
+    folder: Path,
+    wall_s: float,
+    cpu_s: int | None = None,
+    memory_mb: int | None = None,
+    work: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Ran:
+    """Run a command that may write into ``folder``, in ``work`` or else there.
+
+    Limits: ``wall_s`` seconds, ``cpu_s`` seconds of CPU a process, ``memory_mb`` MB of addresses a process. Its
+    environment is PATH, ``folder`` as its home, and ``environment``. The first MiB of what it prints is kept.
+    """
+    limits = [str(cpu_s or ""), str(memory_mb * 1000) if memory_mb else "", str(MOST_WRITTEN_MB * 2000)]
+    variables = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "LC_ALL": "C.UTF-8"}
+    with (folder / "output").open("w+b") as output, (folder / "errors").open("w+b") as errors:
+        process = subprocess.Popen(
+            [*confinement(folder, work or folder), "/bin/sh", "-c", _LIMITED, "sh", *limits, *command],
+            cwd=work or folder,
+            env={**variables, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+        )
+        try:
+            status: int | None = process.wait(wall_s)
+        except subprocess.TimeoutExpired:
+            status = None
+        finally:
+            end(process)
+        return Ran(128 - status if status is not None and status < 0 else status, _text(output), _text(errors))
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that leads a session, and everything in its process group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def confinement(folder: Path, work: Path) -> list[str]:
+    """Return the words before a command that let it write into ``folder`` alone; none where bubblewrap does not work."""
+    if not _can_confine():
+        return []
+    return [*_BUBBLEWRAP, "--bind", str(folder), str(folder), "--chdir", str(work), "--"]
+
+
+_BUBBLEWRAP = ("bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/", "/", "--dev", "/dev")
+
+
+@functools.cache
+def _can_confine() -> bool:
+    if shutil.which("bwrap") is None:
+        return False
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        probe = subprocess.run([*_BUBBLEWRAP, "--", "/bin/true"], capture_output=True, timeout=PROBE_S, check=False)
+        return probe.returncode == 0
+    return False
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read(READ).decode(errors="replace")
+
+
+def complaint(errors: str, most: int = 200) -> str:
+    """Return what follows the first ``Error:`` of what a prover says, on one line of at most ``most`` characters."""
+    after = errors.partition("Error:")[2] or errors
+    return " ".join(after.split())[:most] or "no reason given"

@@ -1,0 +1,229 @@
+"""`coq`, with the real prover: the kernel decides, and nothing that a proof says of itself counts."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from curate.errors import ConfigError
+from curate.records import Verdict
+from curate.verifying import get
+
+needs_coq = pytest.mark.skipif(shutil.which("coqc") is None, reason="coqc is not installed: apt install coq")
+
+SWAP = "Theorem swap (A B : Prop) : A /\\ B -> B /\\ A.\nProof."
+STATED = "Theorem swap (A B : Prop) : A /\\ B -> B /\\ A."
+PROOF = "Proof. intros [a b]. split; assumption. Qed."
+
+
+def fence(text: str) -> str:
+    return f"Here is the proof.\n```coq\n{text}\n```"
+
+
+@needs_coq
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        (f"{STATED}\n{PROOF}", None),
+        (
+            "Lemma swap : forall A B : Prop, A /\\ B -> B /\\ A. Proof. exact (fun A B h => conj (proj2 h) (proj1 h)). Defined.",
+            None,
+        ),
+        (f"Ltac both := split; assumption.\n{STATED} Proof. intros [a b]. both. Qed.\nPrint nat.", None),
+    ],
+)
+def test_correct(text: str, detail: None) -> None:
+    assert get("coq")(fence(text), SWAP) == Verdict("correct", text, detail)
+
+
+@needs_coq
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        (f"{STATED} Proof. intros h. exact h. Qed.", "In environment"),
+        (f"{STATED} Proof. intros [a b]. split; assumption.", "There are pending proofs"),
+        (f"{STATED} Proof. Admitted.", "assumes swap"),
+        (f"{STATED} Proof. intros. admit. Admitted.", "assumes swap"),
+        (f"Axiom any : False. {STATED} Proof. destruct any. Qed.", "assumes any"),
+        (f"Declare Module M. {STATED} {PROOF}", "Syntax error"),
+        (
+            f"Module Type S. Axiom any : False. End S. Declare Module M : S. {STATED} Proof. destruct M.any. Qed.",
+            "assumes M.any",
+        ),
+        (f"Section S. Variable any : False. {STATED} Proof. destruct any. Qed. End S.", "no proof of the statement"),
+        (
+            f"Unset Guard Checking. Fixpoint f (n : nat) : False := f n. {STATED} Proof. destruct (f 0). Qed.",
+            "is assumed to be guarded.",
+        ),
+        (f"Unset Universe Checking. {STATED} {PROOF}", "unsafe hierarchy"),
+        (
+            "Theorem swap (A B : Prop) : A /\\ B -> B. Proof. intros [a b]. assumption. Qed.",
+            "no proof of the statement",
+        ),
+        (
+            "Theorem swap (A B : Prop) (h : B /\\ A) : A /\\ B -> B /\\ A. Proof. trivial. Qed.",
+            "no proof of the statement",
+        ),
+        (
+            f"Theorem other (A B : Prop) : A /\\ B -> B /\\ A. {PROOF}",
+            "no proof of the statement: The reference swap was not found",
+        ),
+        (f'Notation "A /\\ B" := (A -> A) : type_scope. {STATED} Proof. trivial. Qed.', "no proof of the statement"),
+        (
+            "Definition and (A B : Prop) := True. Theorem swap (A B : Prop) : and A B -> and B A. Proof. trivial. Qed.",
+            "no proof of the statement",
+        ),
+        (
+            "Definition True' := True. Notation \"'Prop'\" := True'. Theorem swap : True. exact I. Qed.",
+            "no proof of the statement",
+        ),
+        (f"{STATED} {PROOF} End S.", "There is nothing to end"),
+    ],
+)
+def test_incorrect(text: str, detail: str) -> None:
+    verdict = get("coq")(fence(text), SWAP)
+    assert (verdict.outcome, verdict.reward) == ("incorrect", 0.0), verdict
+    assert detail in str(verdict.detail)
+
+
+@needs_coq
+def test_the_preamble_of_the_answer_is_there_whether_the_proof_repeats_it_or_not() -> None:
+    preamble = "Open Scope nat_scope.\nInductive color := red | blue."
+    answer = f"{preamble}\nTheorem t (c : color) (n : nat) : c = red \\/ c = blue \\/ n <= n."
+    proof = "Theorem t (c : color) (n : nat) : c = red \\/ c = blue \\/ n <= n. Proof. destruct c; auto. Qed."
+    verifier = get("coq")
+    assert verifier(fence(proof), answer).outcome == "correct"
+    assert verifier(fence(f"{preamble}\n\n{proof}"), answer).outcome == "correct"
+    other = verifier(fence(f"Inductive color := red | blue | green. {proof}"), answer)
+    assert other.outcome == "incorrect"
+
+
+@needs_coq
+def test_axioms_are_allowed_by_their_full_name() -> None:
+    answer = "Theorem em (P : Prop) : P \\/ ~ P."
+    proof = fence(f"Require Import Classical. {answer} Proof. apply classic. Qed.")
+    forged = fence(
+        f"Module Classical_Prop. Axiom classic : False. End Classical_Prop. {answer} Proof. destruct Classical_Prop.classic. Qed."
+    )
+    assert get("coq")(proof, answer).detail == "assumes Classical_Prop.classic"
+    allows = get("coq", {"axioms": ["Coq.Logic.Classical_Prop.classic"]})
+    assert allows(proof, answer).outcome == "correct"
+    assert allows(forged, answer).outcome == "incorrect"
+
+
+@needs_coq
+@pytest.mark.parametrize(
+    ("text", "outcome", "detail"),
+    [
+        (f"{STATED} Proof. Ltac loop := idtac; loop. loop. Qed.", "incorrect", "time_limit"),
+        ("Definition x := Eval vm_compute in (Nat.pow 2 28).", "incorrect", "memory_limit"),
+        ("Check " + "(" * 200_000 + "0" + ")" * 200_000 + ".", "incorrect", "memory_limit"),
+        (
+            f"From Ltac2 Require Import Ltac2. {STATED}\n"
+            "let c := Constr.Unsafe.make (Constr.Unsafe.Rel 5) in exact $c. Qed.",
+            "error",
+            'prover crashed: Anomaly "in retyping: unbound local variable."',
+        ),
+    ],
+)
+def test_limits_and_crashes(text: str, outcome: str, detail: str | None) -> None:
+    memory_mb = 600 if detail == "memory_limit" else 2000
+    verdict = get("coq", {"time_limit": 1, "memory_mb": memory_mb})(fence(text), SWAP)
+    assert (verdict.outcome, str(verdict.detail)[: len(str(detail))]) == (outcome, str(detail))
+
+
+@needs_coq
+def test_a_message_of_the_proof_is_not_taken_for_a_crash() -> None:
+    text = f'{STATED} Proof. fail 1 "Anomaly"; idtac. Qed.'
+    assert get("coq")(fence(text), SWAP).outcome == "incorrect"
+
+
+@needs_coq
+@pytest.mark.parametrize(
+    ("answer", "detail"),
+    [
+        ("18", "answer is no Coq statement"),
+        ("", "answer is no Coq statement"),
+        (
+            "Theorem swap : nothing_of_this_name.",
+            "answer does not compile: The reference nothing_of_this_name was not found",
+        ),
+        ("Require Import Nowhere. Theorem swap : True.", "answer does not compile: Cannot find a physical path"),
+    ],
+)
+def test_an_answer_that_is_no_statement_is_an_error(answer: str, detail: str) -> None:
+    verdict = get("coq")(fence(f"{STATED} {PROOF}"), answer)
+    assert (verdict.outcome, verdict.reward) == ("error", None)
+    assert str(verdict.detail).startswith(detail)
+
+
+@needs_coq
+@pytest.mark.parametrize(
+    ("completion", "outcome", "detail"),
+    [
+        (f"```coq\n{STATED} {PROOF}", "unparsable", "no closed proof fence"),
+        ("", "unparsable", "no closed proof fence"),
+        (fence(f"{STATED} {PROOF}") + "\nDone.", "incorrect", "text after the proof"),
+        (fence(f'{STATED} {PROOF} Redirect "x" Print nat.'), "incorrect", "forbidden command: Redirect"),
+        (fence("\x00 \ud800 \u202e"), "incorrect", "Syntax Error"),
+    ],
+)
+def test_what_is_no_proof_at_all(completion: str, outcome: str, detail: str) -> None:
+    verdict = get("coq")(completion, SWAP)
+    assert verdict.outcome == outcome
+    assert detail in str(verdict.detail)
+
+
+@needs_coq
+def test_gold_is_the_reference_proof() -> None:
+    verifier = get("coq")
+    assert verifier.gold(SWAP, None) is None
+    assert verifier(str(verifier.gold(SWAP, f"{STATED} {PROOF}")), SWAP).outcome == "correct"
+
+
+@pytest.fixture
+def coqc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Put a script in the place of coqc."""
+
+    def put(script: str) -> None:
+        (tmp_path / "coqc").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "coqc").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("script", "detail"),
+    [
+        ("kill -SEGV $$", "prover crashed: signal 11"),
+        ("exit 2", "prover crashed: exit status 2"),
+        ("exit 127", "prover crashed: exit status 127"),
+    ],
+)
+def test_a_crash_of_the_prover_is_an_error(coqc, script: str, detail: str) -> None:
+    coqc(script)
+    verdict = get("coq")(fence(f"{STATED} {PROOF}"), SWAP)
+    assert (verdict.outcome, verdict.reward, verdict.detail) == ("error", None, detail)
+
+
+@pytest.mark.parametrize(
+    "printed", ["", "Closed under the global context\nAxioms:\nx : False", "x\nClosed under the global context"]
+)
+def test_only_the_one_report_counts(coqc, printed: str) -> None:
+    coqc(f"echo '{printed}'")
+    assert get("coq")(fence(f"{STATED} {PROOF}"), SWAP).outcome == "incorrect"
+
+
+def test_without_coqc_the_verifier_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match="apt install coq"):
+        get("coq")
+
+
+@pytest.mark.parametrize("settings", [{"time_limit": 0}, {"memory_mb": 1}, {"axioms": "x"}, {"seconds": 1}])
+def test_wrong_settings_are_refused(coqc, settings: dict[str, object]) -> None:
+    coqc("exit 0")
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        get("coq", settings)
