@@ -6,8 +6,6 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import ValidationError, validate_call
-
 from curate.errors import ConfigError, did_you_mean
 from curate.verifying.verifier import Verifier
 
@@ -46,6 +44,8 @@ def get(
 
     Raises ConfigError, which lists what is known, for another name or setting, and for a value that is not of its type.
     """
+    from pydantic import ValidationError, validate_call
+
     known = {**dict.fromkeys(FACTORIES), **(also or {})}
     if name not in known:
         raise ConfigError(

@@ -30,7 +30,9 @@ class Verifier:
     answer; samples of a group mostly agree, so each distinct ``(extracted, answer)`` pair is judged once. Neither
     raises on any text. Without ``limits`` ``compare`` is bounded too and runs in the same process; with them it runs in a
     worker process that is killed when it takes more (``pool``). A program or proof with a limit of its own must have been
-    stopped by then: that is ``incorrect``, detail ``time_limit``; a killed worker is ``timeout``.
+    stopped by then: that is ``incorrect``, detail ``time_limit``; a killed worker is ``timeout``. A factory imports what
+    ``compare`` needs: workers are forked from a process that has called it. What ``compare`` leaves running is killed when
+    it returns, but for the children given to ``processes.keep``, which live as long as the worker.
 
     ``gold`` makes, of a prompt's answer and reference, a completion that must be correct (null where none is known).
     """

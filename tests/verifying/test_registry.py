@@ -54,9 +54,9 @@ def test_any_text_gets_a_verdict(name: str, completion: str, answer: str) -> Non
 
 
 def test_unknown_name_lists_the_known_ones_and_a_guess() -> None:
-    with pytest.raises(ConfigError, match=r"'gsmk8' \(did you mean 'gsm8k'\?\); known: exact, gsm8k, numeric"):
+    with pytest.raises(ConfigError, match=r"'gsmk8' \(did you mean 'gsm8k'\?\); known: code, command, coq, exact, gsm8k,"):
         get("gsmk8")
-    with pytest.raises(ConfigError, match=r"'zzz'; known: exact"):
+    with pytest.raises(ConfigError, match=r"'zzz'; known: code, command, coq, exact"):
         get("zzz")
 
 
