@@ -45,6 +45,7 @@ ALLOWED = {  # folder -> (modules of curate beside itself, libraries)
     "reporting": ({"errors", "records", "console"}, {"polars", "altair"}),
     "tasks": ({"errors", "records"}, set()),
     "importing": ({"errors", "records", "ids"}, {"polars", "pyarrow", "numpy", "orjson"}),
+    "checking": (set(), {"polars", "numpy"}),
     "exporting": (SPINE, {"polars", "pyarrow"}),
 }
 

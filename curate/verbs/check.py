@@ -1,8 +1,12 @@
-"""``curate check``: every rule over every part, and the rules that no single part can break."""
+"""``curate check``: every rule over every part, the rules that no single part can break, and quiet faults."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from curate.verbs.options import DatasetDir, Json
 
@@ -24,60 +28,88 @@ ACROSS_PARTS = {
 }
 
 
-def check(dataset: DatasetDir, json: Json = False) -> None:
-    """Check every rule over every part; exit 1 with counts and first keys where one is broken."""
+def check(
+    dataset: DatasetDir,
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Checkpoint that sampled: scores some rows, to compare log-probs."),
+    ] = None,
+    tokenizer: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The policy's tokenizer, to decode ids; --model's if not set.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check every rule over every part, and look for what ruins training quietly.
+
+    Exit code 1 with counts and first keys where a rule is broken or a fault is found: shifted log-probs, misread
+    rewards, a wrong temperature, a template applied twice, ids that are not the text, duplicated groups, unflagged
+    truncation, mixed counts of steps, failing gold answers, mixed policies. What is allowed or not proven is a note, and
+    what could not be looked at is said.
+    """
+    from dataclasses import asdict
+
+    from curate.checking import FAULTS
     from curate.console import print_json, say
     from curate.dataset import Dataset
     from curate.errors import ContractError
+    from curate.verbs.check_faults import find_faults
+    from curate.verbs.lookup import find_checkpoint
 
     data = Dataset(dataset)
-    problems = find_problems(data)
-    notes = [] if problems else find_notes(data)  # a file that cannot be read would stop the query
+    model, tokenizer = (path and find_checkpoint(path) for path in (model, tokenizer))
+    broken = _broken(data)
+    problems = broken or _at_odds(data)
+    # a part that cannot be read would stop the search
+    found, not_looked_at = ([], []) if broken else find_faults(data, model, tokenizer)
+    faults = [each for each in found if not each.is_note]
+    notes = [each for each in found if each.is_note]
     if json:
-        print_json({"problems": problems, "notes": notes})
+        said = {"faults": [asdict(each) for each in faults], "notes": [asdict(each) for each in notes]}
+        print_json({"problems": problems, **said, "not_looked_at": not_looked_at})
     for note in notes:
         say(f"note: {note}")
-    if problems:
-        raise ContractError("\n".join([f"{len(problems)} problem(s) in {data.root}:", *(f"  {p}" for p in problems)]))
+    for sentence in not_looked_at:
+        say(f"not looked at: {sentence}")
+    if problems or faults:
+        raise ContractError("\n".join(_listed(data, "problem(s)", problems) + _listed(data, "fault(s)", faults)))
     n_parts = sum(len(data.parts(ref)) for ref in data.refs())
     say(f"{data.root}: {n_parts} parts in {len(data.refs())} tables and variants keep every rule")
+    say(f"none of {len(FAULTS)} faults that ruin training quietly was found")
+
+
+def _listed(data: Dataset, what: str, found: Sequence[object]) -> list[str]:
+    return [f"{len(found)} {what} in {data.root}:", *(f"  {each}" for each in found)] if found else []
 
 
 def find_problems(data: Dataset) -> list[str]:
     """Return one sentence a broken rule, a stray file, a missing key, a lost or a stale part."""
+    return _broken(data) or _at_odds(data)  # a file that cannot be read would stop the second
+
+
+def _broken(data: Dataset) -> list[str]:
+    """Return what is wrong with single parts."""
+    problems: list[str] = []
+    for ref in data.refs():
+        problems += _stray_files(data, ref) + _broken_rules(data, ref)
+    return problems
+
+
+def _at_odds(data: Dataset) -> list[str]:
+    """Return what is wrong between parts."""
     from curate.states import import_command, missing_parts
 
     problems: list[str] = []
     for ref in data.refs():
-        problems += _stray_files(data, ref) + _broken_rules(data, ref)
-    if not problems:  # a file that cannot be read would stop the queries below
-        for ref in data.refs():
-            problems += _across_parts(data, ref) + _against_samples(data, ref)
-        problems += _unknown_prompts(data)
-        lost = missing_parts(data)
-        problems += [f"{part} was imported and is missing; run `{import_command(data)}`" for part in lost]
-        problems += [
-            f"{s['table']} is stale: {', '.join(s['changed'])} changed since; run `{s['command']} --overwrite`"
-            for s in data.status()
-            if s["stale"] and not lost
-        ]
-    return problems
-
-
-def find_notes(data: Dataset) -> list[str]:
-    """Return what is allowed but should be known."""
-    from curate.dataset import TableRef
-    from curate.query import mixed_policy_groups
-
-    samples = TableRef("samples")
-    if not data.parts(samples):
-        return []
-    mixed = mixed_policy_groups(data, samples)
-    if not mixed:
-        return []
-    return [
-        f"{mixed:,} groups mix several policies: recipes that read likelihoods refuse them without --allow-mixed-policy"
+        problems += _across_parts(data, ref) + _against_samples(data, ref)
+    problems += _unknown_prompts(data)
+    lost = missing_parts(data)
+    problems += [f"{part} was imported and is missing; run `{import_command(data)}`" for part in lost]
+    problems += [
+        f"{s['table']} is stale: {', '.join(s['changed'])} changed since; run `{s['command']} --overwrite`"
+        for s in data.status()
+        if s["stale"] and not lost
     ]
+    return problems
 
 
 def _stray_files(data: Dataset, ref: TableRef) -> list[str]:
