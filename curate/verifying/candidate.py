@@ -58,7 +58,7 @@ def plain(value: Any) -> Any:
         (int, lambda: int.__add__(value, 0)),
         (float, lambda: float.__add__(value, 0.0)),
         (complex, lambda: complex.__add__(value, 0j)),
-        (str, lambda: "".join(str.__iter__(value))),
+        (str, lambda: str.__add__(value, "")),
         (bytes, lambda: bytes.__add__(value, b"")),
         (list, lambda: [plain(part) for part in list.__iter__(value)]),
         (tuple, lambda: tuple([plain(part) for part in tuple.__iter__(value)])),
@@ -134,12 +134,11 @@ def run_tests(wanted: dict[str, Any], code: Any) -> None:
     control, write, leave, dumps = wanted["control"], os.write, os._exit, json.JSONEncoder().encode
 
     def say(message: Any) -> None:
-        line = (message if isinstance(message, str) else dumps(message)) + "\n"
-        rest = line.encode()
+        rest = memoryview(((message if isinstance(message, str) else dumps(message)) + "\n").encode())
         while rest:
             rest = rest[write(control, rest) :]
 
-    names = ["builtins", "os", "sys", *wanted["imports"]]
+    names = ["builtins", "io", "json", "json.decoder", "json.encoder", "os", "sys", *wanted["imports"]]
     modules = {name: sys.modules[name] for name in names if name in sys.modules or _imported(name)}
     before = {name: dict(vars(module)) for name, module in modules.items()}
     solution = _module("solution")
@@ -147,10 +146,10 @@ def run_tests(wanted: dict[str, Any], code: Any) -> None:
     functions = judges(say, leave)
     exec(code, vars(solution))  # noqa: S102  (this is the sandbox)
     say("loaded")
-    tests = json.loads(whole(wanted["tests"]))
-    for name, module in modules.items():
+    for name, module in modules.items():  # first: reading the tests uses them
         sys.modules[name] = module
         vars(module).update(before[name])
+    tests = json.loads(whole(wanted["tests"]))
     shadows = set(before["builtins"]) - set(tests["tested"])
     space = {name: value for name, value in vars(solution).items() if name not in shadows or name.startswith("__")}
     space |= {"__builtins__": before["builtins"], **functions}

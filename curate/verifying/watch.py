@@ -161,10 +161,17 @@ class Watch:
 
 
 def kill(process: subprocess.Popen[bytes]) -> int:
-    """Kill a sandbox where it still runs, and return its exit code: its end is the end of all processes in it."""
+    """Kill a sandbox where it still runs, and return its exit code: its end is the end of all processes in it.
+
+    Its first process inside goes first, and the one outside reaps it; else a zombie would be left to whoever adopts orphans.
+    """
+    with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        if process.poll() is None:
+            for child in children(process.pid):
+                os.kill(child, signal.SIGKILL)
+            process.wait(_DRAIN_S)
     if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
     code = process.wait()
     for stream in (process.stdout, process.stderr):
         if stream:
@@ -177,11 +184,16 @@ def memory_of(process: int) -> int:
     try:
         _, resident, shared, *_ = Path(f"/proc/{process}/statm").read_text().split()
         held = (int(resident) - int(shared)) * _PAGE
-        tasks = list(Path(f"/proc/{process}/task").iterdir())
-        children = [child for task in tasks for child in (task / "children").read_text().split()]
+        below = children(process)
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    return held + sum(memory_of(int(child)) for child in children)
+    return held + sum(memory_of(child) for child in below)
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that a process started and that still are; raises OSError where it is gone itself."""
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
 
 def last_line(text: bytes | bytearray) -> str:
