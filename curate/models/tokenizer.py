@@ -11,6 +11,7 @@ from curate.errors import ConfigError
 PLAIN_CLASSES = ("TokenizersBackend", "PreTrainedTokenizerFast")
 # Of other types transformers may know better than the folder which class it is.
 PLAIN_TYPES = ("llama",)
+MOST_SAID = 200
 
 
 def load_tokenizer(path: Path) -> Any:
@@ -19,13 +20,18 @@ def load_tokenizer(path: Path) -> Any:
         return _loader(path).from_pretrained(path, local_files_only=True)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(
-            f"{path} has no tokenizer that loads, and samples without token ids need one: {first_line(error)}"
+            f"{path} has no tokenizer that loads ({_short(error)}): give the folder of a checkpoint with its tokenizer.json"
         ) from error
 
 
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message."""
     return str(error).strip().split("\n")[0]
+
+
+def _short(error: Exception) -> str:
+    """Return an error's message on one line: its first line alone may end before the reason."""
+    return " ".join(str(error).split())[:MOST_SAID]
 
 
 def _loader(path: Path) -> Any:

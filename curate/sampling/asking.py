@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from curate.errors import SamplerError
 from curate.sampling.dialect import Ask, Bad, Dialect, Served
-from curate.sampling.hints import after_bad, after_refusal
+from curate.sampling.hints import after_bad, after_failure, after_refusal
 from curate.sampling.served import send, together
 from curate.serving.client import Client
 from curate.serving.failures import Failed, Refused
@@ -47,7 +47,7 @@ async def asked(server: Server, ask: Ask) -> list[Served | Bad]:
         try:
             reply = await send(server.client, server.dialect, ask)
         except Failed as error:
-            raise SamplerError(f"the server did not answer the probe: {error}") from error
+            raise SamplerError(f"the server did not answer the probe: {error}. {after_failure(error)}") from error
         results = [old if isinstance(old, Served) else new for old, new in zip(results, reply, strict=True)]
         if all(isinstance(result, Served) for result in results):
             break

@@ -7,7 +7,7 @@ from typing import Any
 from curate.errors import SamplerError, did_you_mean
 from curate.sampling.completion import Setting
 from curate.sampling.dialect import Prompt
-from curate.sampling.hints import after_refusal
+from curate.sampling.hints import after_failure, after_refusal
 from curate.serving.client import Client
 from curate.serving.failures import Failed, Refused
 
@@ -26,7 +26,7 @@ async def longest(client: Client, model: str) -> tuple[int | None, str | None]:
             raise SamplerError(f"{error}. {after_refusal(error, '')}") from error
         return None, _unlisted(f"HTTP {error.status}")
     except Failed as error:
-        raise SamplerError(f"the server does not list its models: {error}") from error
+        raise SamplerError(f"the server does not list its models: {error}. {after_failure(error)}") from error
     lengths = [_length_of(model, reply) for reply in replies]
     note = None if all(map(_cards, replies)) else _unlisted("an empty list")
     return min((length for length in lengths if length is not None), default=None), note

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from curate.sampling.dialect import Bad, Dialect
-from curate.serving.failures import Refused
+from curate.serving.failures import Failed, Refused
 
 _KINDS = "--api vllm, --api sglang, or --api openai for any other server (text alone)"
 
@@ -24,6 +24,13 @@ _BAD = {
 def after_bad(bad: Bad, dialect: Dialect) -> str:
     """Return a sentence on what to do where a completion fails a check."""
     return _BAD.get(bad.reason, f"Look at the server's log, or give another kind: {_KINDS}. Here it is {dialect.name}.")
+
+
+def after_failure(error: Failed) -> str:
+    """Return a sentence on what to do where no request of the probe was answered as it should be."""
+    if error.reason == "bad_json":
+        return f"What answers there is no model's server, or a page before it: correct --server, or give {_KINDS}."
+    return "Look at the server's log, and run the same command again when it is mended."
 
 
 def after_refusal(error: Refused, name: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from curate.errors import SamplerError
 from curate.sampling.completion import Setting
@@ -184,6 +185,24 @@ def test_a_redirect_says_what_to_give() -> None:
     elsewhere = (307, {"Location": "https://elsewhere/v1/completions"}, b"")
     with pytest.raises(SamplerError, match=r"it points to https://elsewhere/v1/completions\. Give the address that"):
         probed(plain=lambda path: elsewhere)
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/completions"])
+def test_a_web_page_in_place_of_a_server(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = b"<html><body>Please log in</body></html>"
+
+    def answers_html(self: FakeServer, asked: str) -> web.Response:
+        return web.Response(body=page) if asked == path else reply({"object": "list", "data": []})
+
+    monkeypatch.setattr(FakeServer, "_get", answers_html)
+    with pytest.raises(SamplerError, match=r"Please log in.*is no model's server.*correct --server") as error:
+        probed(plain=lambda _: (200, {}, page))
+    assert path in str(error.value)
+
+
+def test_a_server_that_fails_every_time() -> None:
+    with pytest.raises(SamplerError, match=r"http_500.*Look at the server's log, and run the same command again"):
+        probed(faults={"500": 1.0})
 
 
 def test_a_context_too_short_for_any_prompt() -> None:
