@@ -41,4 +41,6 @@ def after_refusal(error: Refused, name: str) -> str:
         return "Give the address that it points to as --server."
     if error.status in (404, 405):
         return f"It may be of another kind than {name or 'said'}: give {_KINDS}."
+    if "vocab" in error.reply.lower():
+        return _BAD["unknown_token"]
     return "Start the server so that it takes this request, or change the option it names."

@@ -221,6 +221,11 @@ def test_a_prompt_that_is_refused_quotes_the_server() -> None:
         probed("openai", prompt=CHAT, refuse=lambda body: "no chat template")
 
 
+def test_ids_of_another_tokenizer_are_told() -> None:
+    with pytest.raises(SamplerError, match=r"out of vocabulary.*Give the tokenizer folder of the model that is served"):
+        probed(prompt=[5, 223], refuse=lambda body: "Token id 223 is out of vocabulary")
+
+
 def test_two_servers_share_what_holds_for_both() -> None:
     one = Probed("raw", 4096, "seed + i", 16, 0, ("slow",))
     other = Probed("raw", None, "own request", 1, 1, ("slow", "odd"))
