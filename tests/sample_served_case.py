@@ -52,6 +52,7 @@ def check_rows(data: Dataset, group_size: int = GROUP_SIZE) -> pl.DataFrame:
     for row in found.iter_rows(named=True):
         ids = fake_model.complete(row["prompt_ids"], row["seed"], MAX_NEW_TOKENS, VOCABULARY)
         assert row["completion_ids"] == ids
+        assert row["finish_reason"] == ("stop" if ids[-1] == fake_model.EOS_ID else "length")
         expected = np.array(fake_model.logprobs(row["prompt_ids"], ids), np.float32)
         assert np.array_equal(np.array(row["logprobs"], np.float32), expected)
     return found
