@@ -73,7 +73,12 @@ def run(
             status = None
         finally:
             end(process)
-        return Ran(128 - status if status is not None and status < 0 else status, _text(output), _text(errors))
+        return Ran(None if status is None else exit_status(status), _text(output), _text(errors))
+
+
+def exit_status(returned: int) -> int:
+    """Return the exit status as a shell would say it: 128 + N for signal N."""
+    return returned if returned >= 0 else 128 - returned
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -83,11 +88,12 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def confinement(folder: Path, work: Path) -> list[str]:
-    """Return the words before a command that let it write into ``folder`` alone; none where bubblewrap does not work."""
+def confinement(folder: Path | None, work: Path) -> list[str]:
+    """Return the words before a command that let it write nowhere but into ``folder``; none where bubblewrap does not work."""
     if not _can_confine():
         return []
-    return [*_BUBBLEWRAP, "--bind", str(folder), str(folder), "--chdir", str(work), "--"]
+    writes = ["--bind", str(folder), str(folder)] if folder else []
+    return [*_BUBBLEWRAP, *writes, "--chdir", str(work), "--"]
 
 
 _BUBBLEWRAP = ("bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/", "/", "--dev", "/dev")

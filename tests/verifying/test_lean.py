@@ -1,0 +1,191 @@
+"""`lean` against recorded sessions of its three provers: what each reply means for a proof."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from curate.errors import ConfigError
+from curate.records import Verdict
+from curate.verifying import Verifier, get
+from fake_lean import FakeKimina, put_lake
+
+ANSWER = "theorem double (x : ℝ) (h₀ : 2 * x = 6) : x = 3 := by\n"
+BACKENDS = ["kimina", "repl", "lake"]
+Maker = Callable[..., Verifier]
+
+
+@pytest.fixture
+def kimina() -> Iterator[FakeKimina]:
+    with FakeKimina() as server:
+        yield server
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kimina: FakeKimina) -> Maker:
+    """Make the verifier with one of the three provers."""
+    program = put_lake(tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    def made(backend: str, **settings: object) -> Verifier:
+        of = {
+            "kimina": {"server": kimina.url},
+            "repl": {"project": str(tmp_path), "repl": str(program)},
+            "lake": {"project": str(tmp_path)},
+        }
+        return get("lean", {"form": "continuation", **of[backend], **settings})
+
+    return made
+
+
+def proof(case: str, text: str = "  linarith") -> str:
+    return f"{text} -- case {case}\n```\n"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("case", "outcome", "detail"),
+    [
+        ("ok", "correct", None),
+        ("ok_without_axioms", "correct", None),
+        ("error", "incorrect", "linarith failed to find a contradiction case a x : ℝ"),
+        ("sorry", "incorrect", "sorry"),
+        ("axioms", "incorrect", "assumes Lean.ofReduceBool"),
+        ("weaker", "incorrect", "type mismatch @double has type"),
+        ("nameless", "incorrect", "unknown identifier 'double'"),
+        ("silent", "error", "prover: it did not report the axioms of the proof"),
+        ("memory", "incorrect", "memory_limit"),
+    ],
+)
+def test_outcome(make: Maker, backend: str, case: str, outcome: str, detail: str | None) -> None:
+    verdict = make(backend)(proof(case), ANSWER)
+    assert verdict.outcome == outcome
+    assert str(verdict.detail).startswith(str(detail))
+    assert verdict.extracted == f"  linarith -- case {case}"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_proof_over_its_time_limit_is_incorrect(make: Maker, backend: str) -> None:
+    verdict = make(backend, time_limit=1)(proof("timeout"), ANSWER)
+    assert (verdict.outcome, verdict.reward, verdict.detail) == ("incorrect", 0.0, "time_limit")
+
+
+@pytest.mark.parametrize(
+    ("backend", "case", "detail"),
+    [
+        ("kimina", "crash", "lean server: HTTP status 500"),
+        ("kimina", "header_timeout", "lean server: Lean REPL header command timed out in 60 seconds"),
+        ("kimina", "refused", "prover: Unknown environment."),
+        ("repl", "crash", "prover crashed: exit status 139"),
+        ("repl", "refused", "prover: Unknown environment."),
+        ("lake", "crash", "prover crashed: exit status 139"),
+    ],
+)
+def test_a_failure_of_the_prover_is_an_error(make: Maker, backend: str, case: str, detail: str) -> None:
+    verdict = make(backend)(proof(case), ANSWER)
+    assert (verdict.outcome, verdict.reward, verdict.detail) == ("error", None, detail)
+
+
+@pytest.mark.parametrize("backend", ["repl", "lake"])
+def test_a_proof_too_deep_for_the_prover_is_over_its_memory(make: Maker, backend: str) -> None:
+    assert make(backend)(proof("overflow"), ANSWER).detail == "memory_limit"
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_statement_that_cannot_be_read_is_an_error_whatever_the_proof(make: Maker, backend: str) -> None:
+    answer = f"-- statement unread_statement\n{ANSWER}"
+    verdict = make(backend)(proof("error"), answer)
+    assert (verdict.outcome, verdict.detail) == ("error", "answer cannot be read: unknown identifier 'ℝ'")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_after_a_crash_or_a_timeout_the_next_proof_is_judged(make: Maker, backend: str) -> None:
+    verifier = make(backend, time_limit=1)
+    outcomes = [verifier(proof(case), ANSWER).outcome for case in ("ok", "crash", "ok", "timeout", "ok")]
+    assert outcomes == ["correct", "error", "correct", "incorrect", "correct"]
+
+
+@pytest.mark.parametrize(
+    ("completion", "outcome", "detail"),
+    [
+        ("  linarith", "unparsable", "no closed proof fence"),
+        ("", "unparsable", "no closed proof fence"),
+        (proof("ok") + "This closes the goal.", "incorrect", "text after the proof"),
+        (proof("ok", "  sorry"), "incorrect", "forbidden: sorry"),
+        (proof("ok", "  native_decide"), "incorrect", "forbidden: native_decide"),
+        (proof("ok", "  run_tac return"), "incorrect", "forbidden: run_tac"),
+        (proof("ok", "  linarith\n#exit"), "incorrect", "forbidden: #exit"),
+        (proof("ok", "  linarith /- sorry -/"), "correct", None),
+    ],
+)
+def test_what_is_judged_without_the_prover(make: Maker, completion: str, outcome: str, detail: str | None) -> None:
+    verdict = make("kimina")(completion, ANSWER)
+    assert (verdict.outcome, verdict.detail) == (outcome, detail)
+
+
+@pytest.mark.parametrize("answer", ["", "18", "theorem t := by", "example : 1 = 1 := by", "theorem t : 1 = 1 := rfl"])
+def test_an_answer_that_is_no_statement_is_an_error(make: Maker, answer: str) -> None:
+    verdict = make("kimina")(proof("ok"), answer)
+    assert (verdict.outcome, verdict.detail) == (
+        "error",
+        "answer is no Lean statement: write theorem NAME : TYPE := by",
+    )
+
+
+def test_the_statement_is_defined_before_the_proof_and_compared_after_it(make: Maker, kimina: FakeKimina) -> None:
+    make("kimina", time_limit=7)(proof("ok"), ANSWER)
+    (body,) = kimina.bodies
+    (code,) = body["codes"]
+    assert (kimina.paths, body["timeout"], code["custom_id"]) == (["/verify"], 7, "proof")
+    mark = code["proof"].rsplit("checked_", 1)[1].strip()
+    assert code["proof"] == (
+        "import Mathlib\nimport Aesop\n\n\nset_option maxHeartbeats 0\n\nopen BigOperators Real Nat Topology Rat\n\n"
+        f"def asked_{mark} : Prop :=\n  ∀ (x : ℝ) (h₀ : 2 * x = 6), x = 3\n\n"
+        "theorem double (x : ℝ) (h₀ : 2 * x = 6) : x = 3 := by\n  linarith -- case ok\n\n"
+        f"theorem checked_{mark} : asked_{mark} := @double\n#print axioms checked_{mark}\n"
+    )
+
+
+def test_a_fence_holds_the_whole_theorem_with_or_without_the_header(make: Maker, kimina: FakeKimina) -> None:
+    text = f"import Mathlib\nopen Real\n\n{ANSWER}  linarith -- case ok"
+    verifier = make("kimina", form="fence", header="import Mathlib\n")
+    completion = f"By arithmetic.\n```lean4\n{text}\n```"
+    assert verifier(completion, f"import Mathlib\nimport Aesop\nopen Real\n{ANSWER}  sorry") == Verdict("correct", text)
+    sent = kimina.bodies[0]["codes"][0]["proof"]
+    assert sent.startswith("import Mathlib\nimport Aesop\n")
+    assert sent.count("import") == 2
+    other = verifier(completion.replace("import Mathlib", "import Lake"), ANSWER)
+    assert other.detail == "forbidden: import"
+
+
+def test_gold_is_the_reference_in_the_form_of_a_completion(make: Maker) -> None:
+    for form, reference in (("continuation", "  linarith -- case ok"), ("fence", f"{ANSWER}  linarith -- case ok")):
+        verifier = make("kimina", form=form)
+        assert verifier.gold(ANSWER, None) is None
+        assert verifier(str(verifier.gold(ANSWER, reference)), ANSWER).outcome == "correct"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "either server = URL"),
+        ({"server": "http://127.0.0.1:1", "project": "."}, "either server = URL"),
+        ({"server": "localhost:8000"}, "give http://HOST:PORT"),
+        ({"project": "/nowhere"}, "is no folder"),
+        ({"project": ".", "repl": "/nowhere"}, "is no file"),
+        ({"server": "http://127.0.0.1:1", "form": "fences"}, "form"),
+        ({"server": "http://127.0.0.1:1", "time_limit": 0}, "time_limit"),
+    ],
+)
+def test_wrong_settings_are_refused(make: Maker, settings: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        get("lean", settings)
+
+
+def test_without_lake_the_verifier_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match="elan"):
+        get("lean", {"project": str(tmp_path)})
