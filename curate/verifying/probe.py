@@ -46,13 +46,19 @@ attempt("gain privileges", lambda: status["NoNewPrivs"].strip() != "1")
 attempt("use any system call", lambda: status["Seccomp"].strip() != "2")
 attempt("use any amount of memory", lambda: resource.getrlimit(resource.RLIMIT_AS)[1] == resource.RLIM_INFINITY)
 
+children = []
+
 def fork():
     for _ in range(told["processes"] + 1):
-        if os.fork() == 0:
+        child = os.fork()
+        if child == 0:
             time.sleep(60)
+        children.append(child)
     return True
 
 attempt("start any number of processes", fork)
+for child in children:
+    os.kill(child, 9)
 open("mine", "w").close()
 print(json.dumps(could))
 """

@@ -42,7 +42,7 @@ def interpreter() -> str:
 
 def _binds() -> tuple[list[str], list[tuple[str, str]]]:
     """Return what of the host is shown, read-only, and the links at the root: libraries and the interpreter, no more."""
-    prefix = os.path.realpath(sys.base_prefix)
+    prefix = str(Path(interpreter()).parents[1])
     shown = ["/usr/lib", "/usr/lib64", "/usr/lib32", "/etc/ld.so.cache"]
     links = []
     for name in ("lib", "lib64", "lib32"):

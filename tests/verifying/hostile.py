@@ -294,6 +294,12 @@ TEXTS = [
     text("exact: a line of a megabyte", "exact", "6" * 10**6, "incorrect"),
     text("gsm8k: a million markers", "gsm8k", "####\n" * 10**5, "unparsable"),
     text("gsm8k: inf", "gsm8k", "#### inf", "incorrect"),
+    text("multiple_choice: empty", "multiple_choice", "", "unparsable", answer="C"),
+    text("multiple_choice: every letter", "multiple_choice", "A B C D " * 10**5, "incorrect", "unparsable", answer="C"),
+    text("multiple_choice: a letter of another alphabet", "multiple_choice", "С", "unparsable", answer="C"),
+    text("multiple_choice: a line of a megabyte", "multiple_choice", "answer is " * 10**5, "unparsable", answer="C"),
+    text("regex: catastrophic", "regex", "a" * 10**6 + "b", "unparsable"),
+    text("regex: empty", "regex", "", "unparsable"),
     text("math: power tower", "math", r"\boxed{9^{9^{9^{9}}}}", *NEVER),
     text("math: factorial", "math", r"\boxed{(10^{10})!}", *NEVER),
     text("math: nested fractions", "math", r"\boxed{" + r"\frac{1}{" * 2000 + "2" + "}" * 2000 + "}", *NEVER),
@@ -304,5 +310,10 @@ TEXTS = [
     text("math: code", "math", r"\boxed{__import__('os').system('touch " + MARKER + r"')}", *NEVER),
 ]
 
+SETTINGS: dict[str, dict[str, object]] = {
+    "code": {"time_limit": TIME_LIMIT, "memory_mb": MEMORY_MB},
+    "math": {"seconds": TEXT_LIMIT},
+    "regex": {"pattern": "(a+)+$"},
+}
 CODE = [*RESOURCES, *REACH, *CHEATS, *UNREADABLE]
 CORPUS = [*CODE, *TEXTS]
