@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from curate.errors import ConfigError
 from curate.reweighting.estimators.rwr import constant
@@ -10,6 +12,8 @@ from curate.reweighting.group import SIZE
 from curate.reweighting.pieces import Estimator
 from curate.reweighting.recipe import CORRECT, SHAPED
 from curate.reweighting.registry import estimator
+
+Floats = NDArray[np.float64]
 
 MOST_DRAWN = 1024
 # Of a sample's block of equal rewards: how many of the group are at most as good, and how many are worse.
@@ -25,7 +29,9 @@ def best_of_n(n: int) -> Estimator:
     """
     if not 1 <= n <= MOST_DRAWN:
         raise ConfigError(f"n must be in 1..{MOST_DRAWN}, got {n}")
-    weight = (_share_of_draws(UP_TO, n) - _share_of_draws(BELOW, n)) / (UP_TO - BELOW)
+    # In numpy: an expression would rank the group again for each of its 2 n factors.
+    block = pl.struct(up_to=UP_TO, below=BELOW, size=SIZE)
+    weight = block.map_batches(lambda rows: _chance(rows, n), return_dtype=pl.Float64, is_elementwise=True)
     return _taken(weight, pl.min_horizontal(pl.lit(n), SIZE) <= UP_TO)
 
 
@@ -54,16 +60,15 @@ def _taken(weight: pl.Expr, has_weight: pl.Expr) -> Estimator:
     )
 
 
-def _share_of_draws(m: pl.Expr, n: int) -> pl.Expr:
+def _chance(rows: pl.Series, n: int) -> pl.Series:
+    """Give each sample's chance to be the best of n; NaN where it does not take part."""
+    up_to, below, size = (rows.struct.field(name).cast(pl.Float64).to_numpy() for name in ("up_to", "below", "size"))
+    return pl.Series((_share_of_draws(up_to, size, n) - _share_of_draws(below, size, n)) / (up_to - below))
+
+
+def _share_of_draws(m: Floats, size: Floats, n: int) -> Floats:
     """Give C(m, n') / C(G, n'), n' = min(n, G): the share of the draws of n' that lie among some m samples."""
-    size = SIZE.cast(pl.Float64)
-    factors = [pl.when(size > j).then((m - j).clip(lower_bound=0.0) / (size - j)).otherwise(1.0) for j in range(n)]
-    return _product(factors)
-
-
-def _product(factors: list[pl.Expr]) -> pl.Expr:
-    """Multiply by halves: a chain of n products would nest n deep."""
-    if len(factors) == 1:
-        return factors[0]
-    middle = len(factors) // 2
-    return _product(factors[:middle]) * _product(factors[middle:])
+    share = np.ones(len(m))
+    for j in range(n):
+        share *= np.where(size > j, np.maximum(m - j, 0.0) / np.maximum(size - j, 1.0), 1.0)
+    return share

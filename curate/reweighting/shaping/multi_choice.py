@@ -33,9 +33,18 @@ def multi_choice() -> Shaping:
 
 def soft_reward() -> pl.Expr:
     """Give |given| / |right| where the options given are some of the right ones, else 0; null without ``answer``."""
-    given, right = options(pl.col("extracted").fill_null("")), options(pl.col("answer"))
+    # Reading options is slow and texts recur: each pair of texts is read once.
+    pairs = pl.struct(given=pl.col("extracted").fill_null(""), right="answer")
+    return pairs.map_batches(_each_once, return_dtype=pl.Float64, is_elementwise=True)
+
+
+def _each_once(pairs: pl.Series) -> pl.Series:
+    texts = pairs.struct.unnest()
+    given, right = options(pl.col("given")), options(pl.col("right"))
     has_wrong = given.list.set_difference(right).list.len() > 0
-    return pl.when(has_wrong).then(0.0).otherwise(given.list.len() / right.list.len())
+    share = pl.when(has_wrong).then(0.0).otherwise(given.list.len() / right.list.len())
+    read = texts.unique().with_columns(share=share)
+    return texts.join(read, on=["given", "right"], how="left", nulls_equal=True, maintain_order="left")["share"]
 
 
 def options(text: pl.Expr) -> pl.Expr:
