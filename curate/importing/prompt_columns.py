@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from curate.errors import ConfigError, did_you_mean
 from curate.importing import rows
 from curate.importing.files import Source
+from curate.importing.prompt_template import columns_of
 from curate.importing.record import listed
 
 USUAL: dict[str, tuple[str, ...]] = {
@@ -38,19 +39,21 @@ def choose_columns(sources: Sequence[Source], given: Mapping[str, str | None]) -
             f"{listed(names[first.name])}"
         )
     for source in sources:
-        if names[source.name] and prompt not in names[source.name]:
-            raise ConfigError(
-                f"{source.path} has no column {prompt}, which {first.path} has: bring files of other columns one by "
-                "one, each into a dataset of its own"
-            )
+        for column in columns_of(prompt):
+            if names[source.name] and column not in names[source.name]:
+                raise ConfigError(
+                    f"{source.path} has no column {column}, which {first.path} has: bring files of other columns one by "
+                    "one, each into a dataset of its own"
+                )
     return {field: column for field, column in chosen.items() if column}
 
 
 def _column(field: str, given: str | None, names: Sequence[str], source: Source) -> str | None:
     if given is None:
         return next((name for name in USUAL[field] if name in names), None)
-    if given and given not in names:
-        raise ConfigError(
-            f"--{field.removeprefix('prompt_')}-column {given}: {source.path} has no such column{did_you_mean(given, names)}, only {listed(names)}"
-        )
+    for column in columns_of(given) if field == "prompt" else [given]:
+        if column and column not in names:
+            raise ConfigError(
+                f"--{field.removeprefix('prompt_')}-column {column}: {source.path} has no such column{did_you_mean(column, names)}, only {listed(names)}"
+            )
     return given or None

@@ -21,6 +21,7 @@ from curate.importing import arrow, generic, rows
 from curate.importing.convert import BadValueError, converted
 from curate.importing.files import READABLE, Source, find, take
 from curate.importing.generic import Getter, from_cell, getter
+from curate.importing.prompt_template import columns_of, reader
 from curate.importing.prompts import Prompts
 from curate.importing.record import Record, excerpt, listed
 from curate.importing.rollout import Item, Rollout
@@ -156,9 +157,10 @@ class _Choice:
 
 
 def _items(sources: Sequence[Source], columns: Mapping[str, str]) -> Iterator[Item]:
-    read = {name: getter(column) for name, column in columns.items()}
+    read = {name: reader(column) if name == "prompt" else getter(column) for name, column in columns.items()}
+    needed = [*columns_of(columns["prompt"]), *(column for name, column in columns.items() if name != "prompt")]
     for source in sources:
-        yield from rows.each(source, partial(_prompt, source, read), list(dict.fromkeys(columns.values())))
+        yield from rows.each(source, partial(_prompt, source, read), list(dict.fromkeys(needed)))
 
 
 def _prompt(source: Source, read: Mapping[str, Getter], record: Record) -> Iterator[Item]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from curate.importing.prompt_files import StoredPrompts
+from curate.importing.prompt_template import fields
 from curate.importing.record import listed
 
 
@@ -12,7 +13,7 @@ def prompt_sentences(stored: StoredPrompts, n: int | None, seed: int) -> list[st
     chosen = f"; {n:,} of them chosen by seed {seed}" if n is not None else ""
     chat = f" ({counts.n_chat:,} chat)" if counts.n_chat else ""
     lines = [
-        "columns: " + ", ".join(f"{field} = {column}" for field, column in stored.columns.items()),
+        "columns: " + ", ".join(f"{field} = {_shown(column)}" for field, column in stored.columns.items()),
         f"{counts.n_prompts:,} prompts{chat} of {len(stored.files)} file(s), {listed(stored.files, 5)}{chosen}",
         _answers(stored),
     ]
@@ -23,6 +24,11 @@ def prompt_sentences(stored: StoredPrompts, n: int | None, seed: int) -> list[st
             f"{stored.n_conflicting:,} prompts came again with another answer, reference or domain: the first was kept"
         )
     return lines + [f"rejected {each.file}:{each.line}: {each.reason}" for each in stored.first_rejects]
+
+
+def _shown(column: str) -> str:
+    named = fields(column)
+    return "a text with " + " and ".join(named) if named else column
 
 
 def _answers(stored: StoredPrompts) -> str:

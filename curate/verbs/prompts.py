@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
 PROMPTS = TableRef("prompts")
 TASK = "countdown"
+GYM = "reasoning_gym:"  # and the name of one of its tasks
+OTHER_SOURCES = "a file has its prompts as they are, reasoning_gym its default settings"
 TASK_DEFAULTS: dict[str, Any] = {"split": "train", "numbers": 3, "highest": 12}
 
 
 def prompts(
     source: Annotated[
-        str, typer.Argument(metavar="PATH_OR_TASK", help="A file, a folder, or countdown.", show_default=False)
+        str, typer.Argument(metavar="PATH_OR_TASK", help="A file, a folder, countdown, or reasoning_gym:TASK.", show_default=False)
     ],
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder of the dataset.", show_default=False)],
     n: Annotated[int | None, typer.Option(min=1, help="How many prompts, chosen by --seed; a task needs it.")] = None,
@@ -39,7 +41,11 @@ def prompts(
     numbers: Annotated[int | None, typer.Option(help="countdown: numbers of a problem, 3 (default) or 4.")] = None,
     highest: Annotated[int | None, typer.Option(help="countdown: highest number, 12 by default, at most 20.")] = None,
     prompt_column: Annotated[
-        str | None, typer.Option(metavar="COL", help="Text or messages; else prompt, question, problem, messages.")
+        str | None,
+        typer.Option(
+            metavar="COL",
+            help="Text or messages, or a text with {COL} in it; else prompt, question, problem, messages.",
+        ),
     ] = None,
     answer_column: Annotated[
         str | None, typer.Option(metavar="COL", help="Else answer, final_answer, ground_truth; '' = none.")
@@ -71,8 +77,8 @@ def prompts(
     task = {"split": split, "numbers": numbers, "highest": highest}
     check_source(source, n, task, columns)
     data = Dataset(to, create=True)
-    about = _task_settings(task) if source == TASK else _stored(data, Path(source), split, columns)
-    parameters = {"source": TASK, **about, "n": n, "seed": seed if n else None, "prompts_per_part": prompts_per_part}
+    about = _task_settings(source, task) if _is_task(source) else _stored(data, Path(source), split, columns)
+    parameters = {"source": source if _is_task(source) else TASK, **about, "n": n, "seed": seed if n else None, "prompts_per_part": prompts_per_part}
     named = {f"{name.removeprefix('prompt_')}_column": column for name, column in columns.items()}
     again = command(
         "prompts", source, to=DATASET, n=n, seed=seed or None, **task, **named, prompts_per_part=prompts_per_part
@@ -84,8 +90,8 @@ def prompts(
     with variant_lock(data, PROMPTS):
         if _is_done(data, record, overwrite):
             say(_nothing_to_do(data))
-        elif source == TASK:
-            _bring(data, record, _drawn(n or 0, seed, task, prompts_per_part), max_bad_share, overwrite)
+        elif _is_task(source):
+            _bring(data, record, _drawn(source, n or 0, seed, task, prompts_per_part), max_bad_share, overwrite)
         else:
             with _scratch(data) as scratch:
                 read = _read(Path(source), split, columns, scratch, n, seed, prompts_per_part)
@@ -106,20 +112,27 @@ def check_source(source: str, n: int | None, task: Mapping[str, Any], columns: M
     if source != TASK:
         for name in ("numbers", "highest"):
             if task[name] is not None:
-                raise ConfigError(f"--{name} belongs to the task {TASK}: a file has its prompts as they are")
+                raise ConfigError(f"--{name} belongs to the task {TASK}: {OTHER_SOURCES}")
+    if not _is_task(source):
         return
     given = [name.removeprefix("prompt_") for name, column in columns.items() if column is not None]
     if given:
-        raise ConfigError(f"--{given[0]}-column belongs to files; {TASK} is a task (a file of that name: ./{TASK})")
+        raise ConfigError(f"--{given[0]}-column belongs to files; {source} is a task (a file of that name: ./{source})")
     if n is None:
-        raise ConfigError(f"the task {TASK} makes as many prompts as you ask for: give --n, such as --n 256")
-    settings = _task_settings(task)
-    if settings["split"] not in ("train", "heldout") or settings["numbers"] not in (3, 4):
-        raise ConfigError(f"the task {TASK} has --split train or heldout and --numbers 3 or 4")
+        raise ConfigError(f"the task {source} makes as many prompts as you ask for: give --n, such as --n 256")
+    settings = _task_settings(source, task)
+    if settings["split"] not in ("train", "heldout") or settings.get("numbers", 3) not in (3, 4):
+        numbers = " and --numbers 3 or 4" if source == TASK else ""
+        raise ConfigError(f"the task {source} has --split train or heldout{numbers}")
 
 
-def _task_settings(task: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: TASK_DEFAULTS[name] if value is None else value for name, value in task.items()}
+def _is_task(source: str) -> bool:
+    return source == TASK or source.startswith(GYM)
+
+
+def _task_settings(source: str, task: Mapping[str, Any]) -> dict[str, Any]:
+    known = task if source == TASK else {"split": task["split"]}
+    return {name: TASK_DEFAULTS[name] if value is None else value for name, value in known.items()}
 
 
 def _stored(data: Dataset, path: Path, split: str | None, columns: Mapping[str, str | None]) -> dict[str, Any]:
@@ -137,7 +150,8 @@ def _stored(data: Dataset, path: Path, split: str | None, columns: Mapping[str, 
         return kept | {"columns": kept["columns"] | given, "split": split or kept["split"]}
     if not path.exists():
         raise ConfigError(
-            f"{path} is neither a file nor a folder nor a task{did_you_mean(str(path), [TASK])}; task: {TASK}"
+            f"{path} is neither a file nor a folder nor a task{did_you_mean(str(path), [TASK])}; tasks: {TASK}, "
+            f"{GYM}TASK"
         )
     files, taken = find_prompts(path, split)
     chosen = choose_columns(files, columns)
@@ -157,27 +171,29 @@ class _Brought:
     parts: Iterator[tuple[str, pa.Table]]
 
 
-def _drawn(n: int, seed: int, task: Mapping[str, Any], prompts_per_part: int) -> _Brought:
+def _drawn(source: str, n: int, seed: int, task: Mapping[str, Any], prompts_per_part: int) -> _Brought:
     """Draw the prompts of the task; memory holds them all, for there are at most some hundred thousand."""
     from curate.tasks.prompts import countdown_prompts
+    from curate.tasks.reasoning_gym import reasoning_gym_prompts
 
-    started, settings = time.monotonic(), _task_settings(task)
-    drawn = countdown_prompts(n, seed, **settings)
-    line = (
-        f"task {TASK}: {n:,} {settings['split']} problems with {settings['numbers']} numbers of "
-        f"1..{settings['highest']}, seed {seed}"
-    )
-    return _Brought([line], n, {}, 0, Path(), started, _task_parts(drawn, prompts_per_part))
+    started, settings = time.monotonic(), _task_settings(source, task)
+    if source == TASK:
+        drawn = countdown_prompts(n, seed, **settings)
+        kind = f"problems with {settings['numbers']} numbers of 1..{settings['highest']}"
+    else:
+        drawn, kind = reasoning_gym_prompts(source.removeprefix(GYM), n, seed, settings["split"]), "problems"
+    line = f"task {source}: {n:,} {settings['split']} {kind}, seed {seed}"
+    return _Brought([line], n, {}, 0, Path(), started, _task_parts(source, drawn, prompts_per_part))
 
 
-def _task_parts(drawn: list[TaskPrompt], prompts_per_part: int) -> Iterator[tuple[str, pa.Table]]:
+def _task_parts(source: str, drawn: list[TaskPrompt], prompts_per_part: int) -> Iterator[tuple[str, pa.Table]]:
     from curate.contracts import contract
     from curate.ids import prompt_id
 
     for number, low in enumerate(range(0, len(drawn), prompts_per_part)):
         some = drawn[low : low + prompts_per_part]
         columns: dict[str, Any] = dict(zip(some[0]._fields, zip(*some, strict=True), strict=True))
-        columns |= {"prompt_format": ["text"] * len(some), "source": [TASK] * len(some)}
+        columns |= {"prompt_format": ["text"] * len(some), "source": [source] * len(some)}
         columns["prompt_id"] = [prompt_id(each.prompt) for each in some]
         yield f"part-{number:05d}.parquet", contract("prompts").rows(columns)
 
