@@ -31,7 +31,7 @@ def limit(wanted: dict[str, Any]) -> None:
         (resource.RLIMIT_FSIZE, wanted["file"], wanted["file"]),
         (resource.RLIMIT_NPROC, wanted["processes"], wanted["processes"]),
         (resource.RLIMIT_NOFILE, 64, 64),
-        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_CORE, 1, 1),  # 0 would still call a handler that core_pattern names
     ):
         resource.setrlimit(kind, (soft, hard))
 

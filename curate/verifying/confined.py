@@ -11,6 +11,7 @@ import signal
 import subprocess
 from typing import IO, Any
 
+from curate.errors import VerifierError
 from curate.verifying.sandbox import ENVIRONMENT, Sandbox
 from curate.verifying.seccomp import seccomp_filter
 from curate.verifying.watch import Allowed, Ran, Tests, Watch, kill
@@ -40,17 +41,20 @@ def run(sandbox: Sandbox, program: str, allowed: Allowed, stdin: str = "", tests
             wanted |= {"tests": reads.fileno(), "imports": tests.imports}
             descriptors.append(reads.fileno())
         launch = sandbox({**wanted, **_limits(allowed)}, filter_.fileno())
-        process = subprocess.Popen(
-            launch.command,
-            stdin=given,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=descriptors,
-            cwd="/",
-            env=ENVIRONMENT,
-            start_new_session=True,
-            **launch.options,
-        )
+        try:
+            process = subprocess.Popen(
+                launch.command,
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=descriptors,
+                cwd="/",
+                env=ENVIRONMENT,
+                start_new_session=True,
+                **launch.options,
+            )
+        except OSError as error:
+            raise VerifierError(f"the sandbox did not start: {error}") from None
         try:
             passed.close()
             return Watch(process, allowed, control, hands, tests).until_end()

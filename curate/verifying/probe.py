@@ -37,6 +37,7 @@ for path in told["secrets"]:
 for family, address in (("AF_INET", ("127.0.0.1", told["port"])), ("AF_UNIX", "\0" + told["name"])):
     attempt(f"connect by {family}", lambda: socket.socket(getattr(socket, family)).connect(address))
 attempt("use sockets of virtual machines", lambda: socket.socket(40, socket.SOCK_STREAM))
+attempt("see the home folder", lambda: told["home"] != "/" and len(os.listdir(told["home"])) > 1)
 attempt("see the environment", lambda: bool(set(os.environ) - set(told["environment"]) - {"PWD", "LC_CTYPE"}))
 attempt("see other processes", lambda: sum(name.isdigit() for name in os.listdir("/proc")) > 3)
 attempt("make a user namespace", lambda: ctypes.CDLL(None).unshare(0x10000000) == 0)
@@ -82,6 +83,7 @@ def escapes(sandbox: Sandbox) -> list[str]:
         told = {
             "name": name,
             "folders": folders,
+            "home": home,  # one entry may lead to the interpreter
             "secrets": [secret.name, "/etc/passwd", f"/proc/{os.getpid()}/environ"],
             "port": listener.getsockname()[1],
             "environment": list(ENVIRONMENT),

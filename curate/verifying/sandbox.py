@@ -121,6 +121,8 @@ def _unusable(name: str) -> list[str]:
         return ["needs Linux"]
     if seccomp_filter() is None:
         return ["no system call filter for this processor (x86_64 and aarch64 have one)"]
+    if not Path(f"/proc/self/task/{os.getpid()}/children").exists():
+        return ["the kernel does not list child processes (CONFIG_PROC_CHILDREN), so their memory cannot be watched"]
     if name == "bubblewrap" and shutil.which("bwrap") is None:
         return ["bwrap is not installed"]
     return []

@@ -52,7 +52,7 @@ SOCKET = (41, 198)
 CLONE = (56, 220)
 CLONE3 = 435
 FAMILIES = (1, 2, 10)  # unix, inet, inet6: cut off by the network namespace
-NEW_NAMESPACES = 0x7E020080  # every CLONE_NEW* flag
+NEW_NAMESPACES = 0x7E020000  # every CLONE_NEW* flag that clone takes
 
 ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import selectors
 import signal
@@ -21,7 +22,7 @@ STARTUP_S = 20.0  # what the sandbox itself may take on a busy machine
 _LOOK_S = 0.025  # between two looks at the memory
 _DRAIN_S = 1.0  # for what lies in the pipes when the process has ended
 _TAIL = 4096
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_PAGES = re.compile(rb"^Rss(?:Anon|Shmem):\s+(\d+) kB", re.MULTILINE)
 
 Limit = Literal["time_limit", "memory_limit", "output_limit"]
 
@@ -180,14 +181,16 @@ def kill(process: subprocess.Popen[bytes]) -> int:
 
 
 def memory_of(process: int) -> int:
-    """Return the bytes of memory that a process and its descendants hold for themselves; 0 where it is gone."""
+    """Return the bytes of memory, files aside, that a process and its descendants hold; 0 where it is gone.
+
+    What two of them share counts twice.
+    """
     try:
-        _, resident, shared, *_ = Path(f"/proc/{process}/statm").read_text().split()
-        held = (int(resident) - int(shared)) * _PAGE
+        pages = _PAGES.findall(Path(f"/proc/{process}/status").read_bytes())
         below = children(process)
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    return held + sum(memory_of(child) for child in below)
+    return sum(map(int, pages)) * 1024 + sum(memory_of(child) for child in below)
 
 
 def children(process: int) -> list[int]:

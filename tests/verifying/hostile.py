@@ -76,6 +76,12 @@ RESOURCES = [
         "import os, time\nfor _ in range(4):\n    if os.fork() == 0:\n        x = b'x' * 10**8\n        time.sleep(60)\ntime.sleep(60)",
         "memory_limit",
     ),
+    script(
+        "shared memory of many processes",
+        "import mmap, os, time\nfor _ in range(4):\n    if os.fork() == 0:\n        x = mmap.mmap(-1, 10**8)\n        x.write(b'x' * 10**8)\n        time.sleep(60)\ntime.sleep(60)",
+        "memory_limit",
+    ),
+    script("memory that belongs to no process", "import os\nos.memfd_create('x')", "PermissionError"),
     script("fork bomb", "import os\nwhile True: os.fork()"),
     script(
         "fork bomb that goes on",

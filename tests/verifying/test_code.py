@@ -149,7 +149,15 @@ def test_asserts_that_may_never_be_met_are_not_required() -> None:
     assert prepare(source).certain == {0}
 
 
-@pytest.mark.parametrize(("source", "reason"), [("assert (", "no Python"), ("f(1)", "no assert"), ("", "no assert")])
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("assert (", "no Python"),
+        ("f(1)", "no assert"),
+        ("", "no assert"),
+        ("import pytest\nassert f(1)", "import pytest"),
+    ],
+)
 def test_tests_that_test_nothing_are_refused(source: str, reason: str) -> None:
     with pytest.raises(NoTestsError, match=reason):
         prepare(source)
@@ -246,6 +254,10 @@ def test_tests_that_together_take_too_long_are_undecided() -> None:
 def test_tests_that_meet_no_assert_judge_nothing(code: Verifier) -> None:
     found = judged(code, "x = 1", tests="for x in ():\n    assert x")
     assert found == ("error", "answer holds tests that met no assert")
+
+
+def test_tests_with_odd_escapes_are_read_without_a_warning() -> None:
+    assert prepare(r"assert f('\d') == '\w'").wanted == {0: r"\w"}
 
 
 def test_settings_out_of_range_are_refused() -> None:
