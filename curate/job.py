@@ -94,6 +94,7 @@ def steps(path: Path, job: dict[str, Any]) -> list[Step]:
         for name, verb in VERBS.items()
         for title, values in _sections(path, name, job.get(name))
     ]
+    found.sort(key=_place)
     trained = _trained(found, n_rounds)
     for step in found:
         _check(f"{path} [{step.title}]", step.name, _as_if_trained(step.arguments, trained))
@@ -101,6 +102,13 @@ def steps(path: Path, job: dict[str, Any]) -> list[Step]:
         return unroll(found, n_rounds, Path(folder)) if n_rounds else _dataset_by_dataset(found)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def _place(step: Step) -> float:
+    """Return the place of a step in the pipeline: its verb's, but a self-test of the answers comes before sampling."""
+    places = list(VERBS)
+    is_self_test = step.name == "verify" and step.arguments["self_test"]
+    return places.index("sample") - 0.5 if is_self_test else places.index(step.name)
 
 
 def _dataset_by_dataset(steps: list[Step]) -> list[Step]:

@@ -18,7 +18,7 @@ from curate.sampling.local import LocalSampler
 from curate.verbs.check import find_problems
 from curate.verbs.evaluate_uplift import uplift_rows
 from curate.verbs.figures import figures, stored_statistics
-from curate.verbs.lookup import find_verifier
+from curate.verbs.judging import Choice, Judging
 from curate.verbs.reweight_parts import shown_of
 from curate.verbs.stopping import outcomes, unjudgeable
 from stored import PROMPTS, SAMPLES, countdown_prompts, write_rows
@@ -256,17 +256,10 @@ def test_a_prompt_that_nobody_can_judge_is_not_sampled_to_the_limit(tmp_path: Pa
 
 
 def test_outcomes_are_those_that_verify_stores() -> None:
-    verifier = find_verifier("countdown")
-    assert outcomes(verifier, ["3+5=8;8*8=64", "3+5=9", "no", None], "3 5 8:64") == [
-        "correct",
-        "incorrect",
-        "unparsable",
-        "error",
-    ]
-    assert [unjudgeable(verifier, answer) for answer in ("3 5 8:64", "nine", None)] == [
-        None,
-        "unreadable_answer",
-        "no_answer",
-    ]
+    with Judging(Choice("countdown")) as judging:
+        found = outcomes(judging, ["3+5=8;8*8=64", "3+5=9", "no", None], "3 5 8:64")
+        answers = unjudgeable(judging, ["3 5 8:64", None, "nine"])
+    assert found == ["correct", "incorrect", "unparsable", "error"]
+    assert answers == [None, "no_answer", "unreadable_answer"]
     with pytest.raises(ConfigError):
-        find_verifier("nobody")
+        Judging(Choice("nobody"))

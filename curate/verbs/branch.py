@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from curate.dataset import Dataset, TableRef
     from curate.sampling.completion import Setting
     from curate.verbs.branch_groups import Plan
+    from curate.verbs.judging import Choice
 
 K = 9  # continuations of a place in VinePPO (arXiv 2410.01679)
 
@@ -107,7 +108,8 @@ def branch(
             data, ref, verdicts, plan, path, overwrite, dtype=dtype, device=device, batch_rows=batch_rows
         )
         again = command("branch", DATASET, local=local, **given, dtype=dtype, batch_rows=batch_rows)
-        summary = run_stage(data, job.stage(again), overwrite=overwrite, max_failed_share=max_failed_share)
+        with job.opened:
+            summary = run_stage(data, job.stage(again), overwrite=overwrite, max_failed_share=max_failed_share)
         say(summary)
         if summary.parts_made:
             say(job)
@@ -129,7 +131,8 @@ def branch(
             max_failed_share=max_failed_share,
         )
         try:
-            say(run_stage(data, served.stage(again), overwrite=overwrite, max_failed_share=max_failed_share))
+            with served.opened:
+                say(run_stage(data, served.stage(again), overwrite=overwrite, max_failed_share=max_failed_share))
         finally:
             if served.told:
                 say(served)
@@ -152,10 +155,11 @@ def _given(plan: Plan) -> dict[str, Any]:
     return cut | {"n": plan.n, "scope": plan.scope, "seed": plan.seed} | asdict(plan.setting)
 
 
-def _verifier(data: Dataset, verdicts: TableRef) -> str:
-    """Return the name of the verifier that made the verdicts: it judges the continuations too."""
+def _verifier(data: Dataset, verdicts: TableRef) -> Choice:
+    """Return the verifier that made the verdicts: it judges the continuations too."""
     from curate.errors import ConfigError
     from curate.jobrecord import read_record
+    from curate.verbs.judging import Choice
 
     record = read_record(data, verdicts)
     if record is None or record.verb != "verify":
@@ -163,7 +167,7 @@ def _verifier(data: Dataset, verdicts: TableRef) -> str:
             f"{data.root}/{verdicts} came from elsewhere, so that nobody can judge continuations alike: "
             f"run `{data.maker('verdicts')} --as mine`, then this command again with --verifier mine"
         )
-    return str(record.parameters["verifier"])
+    return Choice.recorded(record.parameters)
 
 
 def _setting(

@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from curate.dataset import Dataset, TableRef
-    from curate.records import Verdict
     from curate.sampling.completion import Setting
-    from curate.verifying import Verifier
+    from curate.verbs.judging import Choice, Judging
 
 Row = dict[str, Any]
 Scope = Literal["mixed", "not_all_correct", "all"]
@@ -32,7 +31,7 @@ class Plan:
     scope: Scope
     setting: Setting
     seed: int
-    verifier: str
+    verifier: Choice
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -40,8 +39,8 @@ class Plan:
         from dataclasses import asdict
 
         cut = {"split": self.split} if self.positions is None else {"positions": self.positions}
-        more = {"n": self.n, "scope": self.scope, "seed": self.seed, "verifier": self.verifier}
-        return cut | more | asdict(self.setting)
+        more = {"n": self.n, "scope": self.scope, "seed": self.seed}
+        return cut | more | self.verifier.parameters | asdict(self.setting)
 
 
 class State(NamedTuple):
@@ -190,19 +189,27 @@ def count_states(group: Sequence[Row], plan: Plan) -> tuple[int, int]:
     return len(asked), sum(inner) + bool(asked)
 
 
+Place = tuple[Group, State]
+Rewards = dict[tuple[int, int, int], list[float | None]]  # by group, sample index and step
+
+
 class Judge:
-    """Judge whole completions of one prompt after another as ``curate verify`` does; each distinct answer once."""
+    """Judge whole completions as ``curate verify`` does; each distinct answer once."""
 
-    def __init__(self, verifier: Verifier, decode: Decode) -> None:
-        self.verifier, self.decode = verifier, decode
-        self._known: dict[tuple[str | None, str], Verdict] = {}
+    def __init__(self, judging: Judging, decode: Decode) -> None:
+        self.judging, self.decode = judging, decode
 
-    def rewards(self, group: Group, state: State, continuations: Sequence[Sequence[int]]) -> list[float | None]:
-        """Return the reward of each continuation of a state; null where the verifier gave up."""
-        from curate.verbs.verify import verdict_on
+    def rewards(self, drawn: Sequence[tuple[Place, Sequence[Sequence[int]]]]) -> Rewards:
+        """Return the reward of each continuation of each place; null where the verifier gave up."""
+        from itertools import islice
 
-        texts = [self.decode([*state.kept, *ids]) for ids in continuations]
-        return [verdict_on(self.verifier, text, group.answer, self._known).reward for text in texts]
+        verdicts = self.judging.verdicts(
+            (self.decode([*state.kept, *ids]), group.answer) for (group, state), own in drawn for ids in own
+        )
+        return {
+            (group.id, state.sample, state.step): [verdict.reward for verdict, _ in islice(verdicts, len(own))]
+            for (group, state), own in drawn
+        }
 
 
 def rows_of(groups: Sequence[Group], rewards: Mapping[tuple[int, int, int], list[float | None]]) -> pa.Table:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from curate.dataset import Dataset, TableRef
+    from curate.verbs.judging import Judging
 
 
 @dataclass
 class BranchJob:
-    """One job: ``plan`` over the samples that ``verdicts`` judged, with the tokenizer of the checkpoint in ``path``."""
+    """One job: ``plan`` over the samples that ``verdicts`` judged, with the tokenizer of the checkpoint in ``path``.
+
+    ``opened`` is closed when the job ends.
+    """
 
     data: Dataset
     ref: TableRef
@@ -27,6 +33,7 @@ class BranchJob:
     path: Path
     overwrite: bool = False
     told: Counter[str] = field(default_factory=Counter)
+    opened: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
         from curate.dataset import TableRef
@@ -82,10 +89,15 @@ class BranchJob:
         return found
 
     def judge(self, decode: Decode) -> Judge:
-        """Return the judge of continuations: the verifier that made the verdicts read."""
-        from curate.verbs.lookup import find_verifier
+        """Return the judge of continuations."""
+        return Judge(self.judging, decode)
 
-        return Judge(find_verifier(self.plan.verifier), decode)
+    @cached_property
+    def judging(self) -> Judging:
+        """The verifier that made the verdicts read, at work until the job ends."""
+        from curate.verbs.judging import Judging
+
+        return self.opened.enter_context(Judging(self.plan.verifier))
 
     def add(self, rewards: Sequence[Sequence[float | None]]) -> None:
         """Count what was sampled and judged."""

@@ -116,9 +116,7 @@ class LocalBranches(BranchJob):
             replace(self.plan.setting, max_new_tokens=max(limits)),
             limits,
         )
-        rewards = {
-            (group.id, state.sample, state.step): judge.rewards(group, state, [each.ids for each in own])
-            for (group, state), own in zip(places, drawn, strict=True)
-        }
+        continued = [[each.ids for each in own] for own in drawn]
+        rewards = judge.rewards(list(zip(places, continued, strict=True)))
         self.add(list(rewards.values()))
         return rows_of(groups, rewards)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import math
 from collections import Counter
@@ -77,6 +78,7 @@ class ServedBranches(BranchJob):
         self.say_how_many()
         self.read_prompts(lambda: self.tokenizer)
         self.sampler = self._probed()
+        _ = self.judging  # its workers start before any work, and in this thread
 
     def _probed(self) -> ServedSampler:
         from curate.console import say
@@ -141,10 +143,9 @@ class ServedBranches(BranchJob):
             drawn = await together([self._continued(group, state) for state in states])
         except SamplingFailed as error:
             raise GroupFailed(error.reason, error.detail, error.is_final) from None
-        rewards = {
-            (group.id, state.sample, state.step): judge.rewards(group, state, ids)
-            for state, ids in zip(states, drawn, strict=True)
-        }
+        continued = [((group, state), ids) for state, ids in zip(states, drawn, strict=True)]
+        is_pooled = judge.judging.is_pooled  # then this waits, and the event loop must not
+        rewards = await asyncio.to_thread(judge.rewards, continued) if is_pooled else judge.rewards(continued)
         self.add(list(rewards.values()))
         return rows_of([group], rewards).combine_chunks().to_batches()[0]
 

@@ -44,6 +44,7 @@ def sample(
     target_correct: int | None,
     max_samples: int | None,
     verifier: str | None,
+    verifier_set: list[str] | None = None,
     top_k_logprobs: int | None = None,
     **given: Any,
 ) -> None:
@@ -51,7 +52,7 @@ def sample(
 
     from curate.errors import ConfigError
     from curate.sampling.stopping import stopping_rule
-    from curate.verbs.lookup import find_checkpoint, find_verifier
+    from curate.verbs.lookup import find_checkpoint
 
     if (local is not None) + bool(server) + reference != 1:
         raise ConfigError(
@@ -72,8 +73,17 @@ def sample(
             "known solutions are taken as they are: a stopping rule goes with server or local, not with reference"
         )
     stopping_rule(group_size, until, target_correct, max_samples, verifier, temperature)
+    _verifier(verifier, verifier_set)
+
+
+def _verifier(verifier: str | None, verifier_set: list[str] | None) -> None:
+    from curate.errors import ConfigError
+    from curate.verbs.judging import Choice
+
     if verifier is not None:
-        find_verifier(verifier)
+        assert Choice.of(verifier, verifier_set).verifier
+    elif verifier_set:
+        raise ConfigError("verifier_set holds settings of a verifier: give --verifier NAME too")
 
 
 def _served_model(
@@ -109,11 +119,18 @@ def _connection(server: list[str] | None, given: dict[str, Any]) -> None:
     Connection(tuple(server or ()), **how).client()
 
 
-def verify(verifier: str, as_: str | None, **_: Any) -> None:
-    from curate.dataset import variant_name
-    from curate.verbs.lookup import find_verifier
+def verify(
+    verifier: str, as_: str | None, set_: list[str] | None, timeout: float | None, memory: int | None, **_: Any
+) -> None:
+    from math import isfinite
 
-    find_verifier(verifier)
+    from curate.dataset import variant_name
+    from curate.errors import ConfigError
+    from curate.verbs.judging import Choice
+
+    if timeout is not None and not isfinite(timeout):
+        raise ConfigError(f"timeout is {timeout}: give the seconds that a comparison may take")
+    assert Choice.of(verifier, set_, timeout, memory).verifier
     variant_name(as_ or verifier)
 
 
@@ -285,20 +302,23 @@ def evaluate(
     as_: str | None,
     n: int | None,
     verifier: str | None,
+    verifier_set: list[str] | None = None,
     **_: Any,
 ) -> None:
     from curate.dataset import variant_name
     from curate.errors import ConfigError
     from curate.verbs.evaluate import parse_ks
-    from curate.verbs.lookup import find_checkpoint, find_verifier
+    from curate.verbs.lookup import find_checkpoint
 
     ks = parse_ks(k)
     if n is not None and n < ks[-1]:
         raise ConfigError(
             f"n is {n}, fewer than k = {ks[-1]}: draw at least that many, better twice as many, or lower k"
         )
-    if prompts is not None and verifier is not None:
-        find_verifier(verifier)
+    if prompts is not None:
+        _verifier(verifier, verifier_set)
+    elif verifier_set:
+        raise ConfigError("verifier_set holds settings of the verifier that --prompts runs: give that too")
     if (prompts is None) != (to is None):
         raise ConfigError("prompts and to go together: --prompts DIR says what is asked, --to DIR where the answers go")
     if model is None and (prompts is not None or uplift is not None):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from curate.verbs.options import Json, JudgeVariant
+from curate.verbs.options import Json, JudgeVariant, VerifierSettings
 
 if TYPE_CHECKING:
     import polars as pl
@@ -48,6 +48,7 @@ def evaluate(
     verifier: Annotated[
         str | None, typer.Option(metavar="NAME", help="Variant of verdicts to read; with --prompts, verifier to run.")
     ] = None,
+    verifier_set: VerifierSettings = None,
     judge: JudgeVariant = None,
     chunked: Annotated[
         bool, typer.Option("--chunked", help="pass@k from blocks of k samples in order, not the unbiased estimate.")
@@ -63,14 +64,14 @@ def evaluate(
     from curate.verbs.evaluate_tables import print_evaluations, print_uplift
     from curate.verbs.evaluate_uplift import measure_uplift
 
-    check_arguments(datasets, k, model, prompts, to, uplift, scorer, as_, n, verifier)
+    check_arguments(datasets, k, model, prompts, to, uplift, scorer, as_, n, verifier, verifier_set)
     ks = parse_ks(k)
     folders = list(datasets or [])
     if out is not None:
         _refuse_place(out, [*folders, *(folder for folder in (prompts, to, uplift) if folder is not None)])
     found: dict[str, Any] = {}
     if model is not None and prompts is not None and to is not None:
-        verifier = answer_prompts(model, prompts, to, n or 2 * ks[-1], seed, verifier)
+        verifier = answer_prompts(model, prompts, to, n or 2 * ks[-1], seed, verifier, verifier_set)
         folders.append(to)
     if folders:
         evaluations = read_evaluations(folders, ks, verifier, judge, is_chunked=chunked, seed=seed)

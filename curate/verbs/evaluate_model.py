@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 COUNTDOWN = "countdown"
 
 
-def answer_prompts(model: Path, prompts: Path, to: Path, n: int, seed: int, verifier: str | None) -> str:
+def answer_prompts(
+    model: Path, prompts: Path, to: Path, n: int, seed: int, verifier: str | None, verifier_set: list[str] | None
+) -> str:
     """Sample ``n`` completions a prompt, verify them, and return the verifier's name; what is done is not done again.
 
     Temperature 1, the whole distribution. Countdown prompts need no verifier named, and get strategy clusters. Raises
@@ -28,11 +30,11 @@ def answer_prompts(model: Path, prompts: Path, to: Path, n: int, seed: int, veri
 
     checkpoint, source = find_checkpoint(model), Dataset(prompts)
     is_countdown = _sources(source) == {COUNTDOWN}
-    name = _verifier(verifier, is_countdown)
+    name = _verifier(verifier, verifier_set, is_countdown)
     _refuse_other_samples(to, checkpoint, n, seed)
     copy_prompts(source, to, checkpoint)
     sample(to, local=checkpoint, group_size=n, seed=seed)
-    verify(to, verifier=name)
+    verify(to, verifier=name, set_=verifier_set)
     if is_countdown:
         judge(to, rule="canonical", verifier=name)
     return name
@@ -65,13 +67,13 @@ def _sources(data: Dataset) -> set[str]:
     return found
 
 
-def _verifier(verifier: str | None, is_countdown: bool) -> str:
+def _verifier(verifier: str | None, verifier_set: list[str] | None, is_countdown: bool) -> str:
     from curate.errors import ConfigError
-    from curate.verbs.lookup import find_verifier
+    from curate.verbs.judging import Choice
 
     if verifier is None and not is_countdown:
-        raise ConfigError("give --verifier NAME: it judges what the model answers (exact, numeric, gsm8k or countdown)")
-    return find_verifier(verifier or COUNTDOWN).name
+        raise ConfigError("give --verifier NAME: it judges what the model answers (exact, numeric, gsm8k, math ...)")
+    return Choice.of(verifier or COUNTDOWN, verifier_set).verifier.name
 
 
 def copy_prompts(source: Dataset, to: Path, checkpoint: Path) -> None:

@@ -17,6 +17,10 @@ MaxFailedShare = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 VerifierVariant = Annotated[str | None, typer.Option("--verifier", metavar="NAME", help="Variant of verdicts to read.")]
+VerifierSettings = Annotated[
+    list[str] | None,
+    typer.Option("--verifier-set", metavar="KEY=VALUE", help="A setting of the verifier; may be repeated."),
+]
 ScorerVariant = Annotated[str | None, typer.Option("--scorer", metavar="NAME", help="Variant of likelihoods to read.")]
 JudgeVariant = Annotated[str | None, typer.Option("--judge", metavar="NAME", help="Variant of feedback to read.")]
 ByVariant = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Variant of branches to read.")]

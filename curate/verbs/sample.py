@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from curate.verbs.options import DatasetDir, MaxFailedShare, Overwrite
+from curate.verbs.options import DatasetDir, MaxFailedShare, Overwrite, VerifierSettings
 
 if TYPE_CHECKING:
     from curate.dataset import Dataset
@@ -58,6 +58,7 @@ def sample(
     verifier: Annotated[
         str | None, typer.Option(metavar="NAME", help="Verifier that judges, while sampling, what to draw more of.")
     ] = None,
+    verifier_set: VerifierSettings = None,
     max_requests: Annotated[int, typer.Option(min=1, help="Requests in flight, at most.")] = 256,
     max_tokens_in_flight: Annotated[int, typer.Option(min=1, help="Tokens in flight, at most.")] = 1_000_000,
     timeout_s: Annotated[float, typer.Option(min=0, help="Longest wait for one reply.")] = 600,
@@ -82,6 +83,7 @@ def sample(
     from curate.stage import run_stage
     from curate.verbs.checks import sample as check_arguments
     from curate.verbs.connect import Connection
+    from curate.verbs.judging import Choice
     from curate.verbs.lookup import find_checkpoint
     from curate.verbs.sample_local import LocalJob
     from curate.verbs.sample_reference import reference_stage
@@ -113,6 +115,7 @@ def sample(
         top_p=top_p,
         group_size=group_size,
         top_k_logprobs=top_k_logprobs,
+        verifier_set=verifier_set,
         **more,
         **link,
     )
@@ -126,7 +129,8 @@ def sample(
     most = max_new_tokens or (default_max_new_tokens(path) if path else MAX_NEW_TOKENS)
     setting = Setting(float(temperature), float(top_p), most)
     rule = stopping_rule(group_size, temperature=setting.temperature, **more)
-    given = {"group_size": group_size, **asdict(setting), "seed": seed, **more}
+    given = {"group_size": group_size, **asdict(setting), "seed": seed, **more, "verifier_set": verifier_set}
+    choice = Choice.of(verifier, verifier_set) if verifier else None
     if local is None:
         connection = Connection(tuple(server or ()), **link)
         options = {**connection.options(), "model": model, "tokenizer": tokenizer, "api": api}
@@ -143,13 +147,13 @@ def sample(
             max_failed_share,
             fanout,
             rule,
-            verifier,
+            choice,
             overwrite,
         )
         served.fill_prompt_ids()
         stage = served.stage(command("sample", DATASET, **options, **given))
         try:
-            with fanout:  # its end closes the bar, which would share a line with what is said
+            with fanout, served.opened:  # the fan-out's end closes the bar, which would share a line with what is said
                 summary = run_stage(data, stage, overwrite=overwrite, max_failed_share=max_failed_share)
             say(summary)
         finally:
@@ -158,13 +162,14 @@ def sample(
     else:
         assert path
         job = LocalJob(
-            data, path, setting, group_size, seed, dtype, device, batch_rows, rule, verifier, top_k_logprobs or 0
+            data, path, setting, group_size, seed, dtype, device, batch_rows, rule, choice, top_k_logprobs or 0
         )
         again = command(
             "sample", DATASET, local=local, **given, dtype=dtype, batch_rows=batch_rows, top_k_logprobs=top_k_logprobs
         )
         job.fill_prompt_ids(overwrite)
-        say(run_stage(data, job.stage(again), overwrite=overwrite, max_failed_share=max_failed_share))
+        with job.opened:
+            say(run_stage(data, job.stage(again), overwrite=overwrite, max_failed_share=max_failed_share))
         if job.drawn.n_groups:
             say(job.drawn)
 
@@ -185,13 +190,15 @@ def default_max_new_tokens(path: Path) -> int:
 
 
 def _refuse(data: Dataset) -> None:
-    """Raise ConfigError for a dataset without prompts, and for one whose samples were imported."""
+    """Raise ConfigError for a dataset without prompts, with a self-test of others, or whose samples were imported."""
     from curate.dataset import TableRef
     from curate.errors import ConfigError
     from curate.jobrecord import read_record
+    from curate.verbs.self_test import failed_golds
 
     if not data.parts(data.choose("prompts")):
         raise ConfigError(f"{data.root} has no prompts: run `{data.maker('prompts')}`")
+    failed_golds(data)
     record = read_record(data, TableRef("samples"))
     if record and record.verb != "sample":
         raise ConfigError(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from curate.sampling.stopping import Rule
 
 Prompt = dict[str, Any]
+GOLD_FAILED = "gold_failed"  # why a prompt is left out after `curate verify --self-test`
 
 
 @dataclass

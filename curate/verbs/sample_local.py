@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.dataset import TableRef
-from curate.verbs.sample_groups import Drawn, Group, Prompt
+from curate.verbs.sample_groups import GOLD_FAILED, Drawn, Group, Prompt
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from curate.sampling.local import LocalSampler
     from curate.sampling.stopping import Rule
     from curate.stage import Made, Stage
-    from curate.verifying import Verifier
+    from curate.verbs.judging import Choice, Judging
 
 PROMPTS, SAMPLES = TableRef("prompts"), TableRef("samples")
 
@@ -29,7 +30,8 @@ PROMPTS, SAMPLES = TableRef("prompts"), TableRef("samples")
 class LocalJob:
     """One job: a group of ``group_size`` completions of every prompt, from the checkpoint in ``path``.
 
-    With a ``rule`` a group whose outcomes, as ``verifier`` judges them, do not meet it gets more.
+    With a ``rule`` a group whose outcomes, as ``verifier`` judges them, do not meet it gets more. ``opened`` is closed
+    when the job ends.
     """
 
     data: Dataset
@@ -41,8 +43,9 @@ class LocalJob:
     device: str
     batch_rows: int
     rule: Rule | None = None
-    verifier: str | None = None
+    verifier: Choice | None = None
     top_k: int = 0
+    opened: ExitStack = field(default_factory=ExitStack)
     drawn: Drawn = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,16 +61,23 @@ class LocalJob:
         policy = {"policy": self.path.resolve().name, "policy_version": fingerprint(self.path)}
         job = {"group_size": self.group_size, "seed": self.seed, "dtype": self.dtype}
         job |= {"top_k_logprobs": self.top_k} if self.top_k else {}
-        stopping = self.rule.parameters | {"verifier": self.verifier} if self.rule else {}
+        stopping = self.rule.parameters | self.verifier.parameters if self.rule and self.verifier else {}
         return policy | asdict(self.setting) | job | stopping
 
     @cached_property
-    def judge(self) -> Verifier:
-        """The verifier that the rule looks through."""
-        from curate.verbs.lookup import find_verifier
+    def judge(self) -> Judging:
+        """The verifier that the rule looks through, at work until the job ends."""
+        from curate.verbs.judging import Judging
 
         assert self.verifier
-        return find_verifier(self.verifier)
+        return self.opened.enter_context(Judging(self.verifier))
+
+    @cached_property
+    def failed_golds(self) -> dict[str, str]:
+        """The prompts that a self-test has found unfit."""
+        from curate.verbs.self_test import failed_golds
+
+        return failed_golds(self.data)
 
     @cached_property
     def sampler(self) -> LocalSampler:
@@ -118,20 +128,31 @@ class LocalJob:
 
         failed: Counter[str] = Counter()
         groups: list[Group] = []
-        for prompt in read(self.data, PROMPTS, name, ["prompt_id", "prompt_ids", "answer"]).to_pylist():
-            if why := self._reason(prompt):
+        prompts = read(self.data, PROMPTS, name, ["prompt_id", "prompt_ids", "answer"]).to_pylist()
+        for prompt, why in zip(prompts, self._reasons(prompts), strict=True):
+            if why:
                 failed[why] += 1
             else:
                 groups.append(Group(self._group_id(prompt), prompt))
+        dropped = {GOLD_FAILED: n} if (n := failed.pop(GOLD_FAILED, 0)) else {}
         rows = self._journaled(journal, sorted(groups, key=lambda group: len(group.prompt["prompt_ids"])))
-        return Made(_in_order(rows, [group.id for group in groups]), failed=dict(failed))
+        return Made(_in_order(rows, [group.id for group in groups]), dropped=dropped, failed=dict(failed))
 
-    def _reason(self, prompt: Prompt) -> str | None:
+    def _reasons(self, prompts: list[Prompt]) -> list[str | None]:
+        """Return why each prompt cannot be sampled, or null."""
         from curate.verbs.stopping import unjudgeable
 
+        reasons = [self._reason(prompt) for prompt in prompts]
+        if not self.rule:
+            return reasons
+        answers = unjudgeable(self.judge, [prompt["answer"] for prompt in prompts])
+        return [why or answer for why, answer in zip(reasons, answers, strict=True)]
+
+    def _reason(self, prompt: Prompt) -> str | None:
+        if prompt["prompt_id"] in self.failed_golds:
+            return GOLD_FAILED
         ids = prompt["prompt_ids"]
-        why = "unreadable_prompt" if ids is None else self.sampler.reason(ids, self.setting)
-        return why or (unjudgeable(self.judge, prompt["answer"]) if self.rule else None)
+        return "unreadable_prompt" if ids is None else self.sampler.reason(ids, self.setting)
 
     def _group_id(self, prompt: Prompt) -> int:
         from curate.ids import group_id

@@ -42,16 +42,24 @@ def known_solutions(prompt: dict[str, Any]) -> list[str]:
 
 
 def _make(data: Dataset, name: str) -> Made:
+    from collections import Counter
+
     from curate.contracts import contract
     from curate.ids import group_id
     from curate.stage import Made, read
     from curate.verbs.hinted import is_hinted
+    from curate.verbs.sample_groups import GOLD_FAILED
+    from curate.verbs.self_test import failed_golds
 
     columns: dict[str, list[Any]] = {"group_id": [], "sample_index": [], "prompt_id": [], "completion": []}
-    n_without = 0
+    dropped = Counter[str]()
+    unfit = failed_golds(data)
     for prompt in read(data, PROMPTS, name, ["prompt_id", "prompt", "answer", "reference", "source"]).to_pylist():
+        if prompt["prompt_id"] in unfit:
+            dropped[GOLD_FAILED] += 1
+            continue
         texts = known_solutions(prompt)
-        n_without += not texts
+        dropped["no_reference"] += not texts
         columns["group_id"] += [group_id([prompt["prompt_id"], POLICY, None, {}])] * len(texts)
         columns["sample_index"] += range(len(texts))
         columns["prompt_id"] += [prompt["prompt_id"]] * len(texts)
@@ -59,4 +67,4 @@ def _make(data: Dataset, name: str) -> Made:
     columns["hinted"] = [is_hinted(prompt_id) for prompt_id in columns["prompt_id"]]
     same = {"finish_reason": "stop", "policy": POLICY, "token_exact": False}
     rows = contract("samples").rows(columns | {key: [v] * len(columns["group_id"]) for key, v in same.items()})
-    return Made(rows, dropped={"no_reference": n_without} if n_without else {})
+    return Made(rows, dropped=dict(+dropped))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from curate.dataset import TableRef
+from curate.verbs.sample_groups import GOLD_FAILED
 from curate.verbs.sample_progress import Served, Watch
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from curate.serving import Client
     from curate.stage import Made, Stage
     from curate.verbs.connect import Connection
-    from curate.verifying import Verifier
+    from curate.verbs.judging import Choice, Judging
 
 Api = Literal["vllm", "sglang", "openai"]
 
@@ -57,7 +59,8 @@ class ServedJob:
     """One job: a group of ``group_size`` completions of every prompt, from the servers of ``connection``.
 
     ``tokenizer`` is the checkpoint folder whose tokenizer the servers use; null for servers that take text alone.
-    With a ``rule`` a group whose outcomes, as ``verifier`` judges them, do not meet it gets more.
+    With a ``rule`` a group whose outcomes, as ``verifier`` judges them, do not meet it gets more. ``opened`` is closed
+    when the job ends, before the fan-out: it waits for the threads that wait for a verdict.
     """
 
     data: Dataset
@@ -71,9 +74,10 @@ class ServedJob:
     max_failed_share: float
     fanout: Fanout
     rule: Rule | None = None
-    verifier: str | None = None
+    verifier: Choice | None = None
     overwrite: bool = False
     served: Served | None = None
+    opened: ExitStack = field(default_factory=ExitStack)
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
@@ -81,7 +85,7 @@ class ServedJob:
         from dataclasses import asdict
 
         policy = {"api": self.api, "policy": self.model, "policy_version": self._version()}
-        stopping = self.rule.parameters | {"verifier": self.verifier} if self.rule else {}
+        stopping = self.rule.parameters | self.verifier.parameters if self.rule and self.verifier else {}
         return policy | asdict(self.setting) | {"group_size": self.group_size, "seed": self.seed} | stopping
 
     def fill_prompt_ids(self) -> None:
@@ -142,12 +146,19 @@ class ServedJob:
         return self.fanout.open(self.connection.client())
 
     @cached_property
-    def judge(self) -> Verifier:
-        """The verifier that the rule looks through."""
-        from curate.verbs.lookup import find_verifier
+    def judge(self) -> Judging:
+        """The verifier that the rule looks through, at work until the job ends."""
+        from curate.verbs.judging import Judging
 
         assert self.verifier
-        return find_verifier(self.verifier)
+        return self.opened.enter_context(Judging(self.verifier))
+
+    @cached_property
+    def failed_golds(self) -> dict[str, str]:
+        """The prompts that a self-test has found unfit."""
+        from curate.verbs.self_test import failed_golds
+
+        return failed_golds(self.data)
 
     @cached_property
     def _tokens(self) -> Any:
@@ -196,19 +207,29 @@ class ServedJob:
         columns = ["prompt_id", "prompt", "prompt_format", "prompt_ids", "answer"]
         policy = [self.parameters[each] for each in ("policy", "policy_version")]
         setting = {each: self.parameters[each] for each in ("temperature", "top_p", "max_new_tokens")}
+        rows = read(self.data, PROMPTS, name, columns).to_pylist()
         return [
-            Group(group_id([row["prompt_id"], *policy, setting]), row["prompt_id"], *self._prompt(row))
-            for row in read(self.data, PROMPTS, name, columns).to_pylist()
+            Group(group_id([row["prompt_id"], *policy, setting]), row["prompt_id"], *self._prompt(row, why))
+            for row, why in zip(rows, self._unfit(rows), strict=True)
         ]
 
-    def _prompt(self, row: dict[str, Any]) -> tuple[Prompt | None, str | None, str | None]:
+    def _unfit(self, rows: list[dict[str, Any]]) -> list[str | None]:
+        """Return why the answer of each prompt makes it of no use, or null."""
+        from curate.verbs.stopping import unjudgeable
+
+        failed = [GOLD_FAILED if row["prompt_id"] in self.failed_golds else None for row in rows]
+        if not self.rule:
+            return failed
+        answers = unjudgeable(self.judge, [row["answer"] for row in rows])
+        return [why or answer for why, answer in zip(failed, answers, strict=True)]
+
+    def _prompt(self, row: dict[str, Any], why: str | None) -> tuple[Prompt | None, str | None, str | None]:
         """Return a prompt as the server takes it (null where it cannot), its answer, and why it cannot be asked."""
         from curate.errors import ContractError
         from curate.sampling.openai import messages
-        from curate.verbs.stopping import unjudgeable
 
         answer = row["answer"]
-        if self.rule and (why := unjudgeable(self.judge, answer)):
+        if why:
             return None, answer, why
         if self.tokenizer is not None:
             ids = row["prompt_ids"]
@@ -247,7 +268,8 @@ class ServedJob:
         _doubt(done.failed, len(asked))
         prompts = {group.id: group.prompt_id for group in groups}
         counts = settle(self.data, SAMPLES, name, failed | done.failed, prompts, self.max_failed_share)
-        return Made(done.rows, failed=counts, about={"probe": self._about()})
+        dropped = {GOLD_FAILED: n} if (n := counts.pop(GOLD_FAILED, 0)) else {}
+        return Made(done.rows, dropped=dropped, failed=counts, about={"probe": self._about()})
 
     def _reason(self, group: Group) -> str | None:
         """Return why a prompt cannot be sampled, or null."""
@@ -263,7 +285,7 @@ class ServedJob:
         from curate.fanout import GroupFailed
         from curate.sampling.seeds import sample_seeds
         from curate.sampling.served import SamplingFailed
-        from curate.verbs.stopping import outcomes
+        from curate.verbs.stopping import outcomes_soon
 
         assert group.prompt is not None
         assert self.served is not None
@@ -277,7 +299,7 @@ class ServedJob:
                 found += more
                 texts += self._texts(more)
                 if self.rule:
-                    seen += outcomes(self.judge, texts[len(seen) :], group.answer)
+                    seen += await outcomes_soon(self.judge, texts[len(seen) :], group.answer)
         except SamplingFailed as error:
             self.watch.fail(1)
             raise GroupFailed(error.reason, error.detail, error.is_final) from None

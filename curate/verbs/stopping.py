@@ -1,28 +1,37 @@
-"""What a stopping rule looks at while a group is sampled: outcomes, judged in this process."""
+"""What a stopping rule looks at while a group is sampled: outcomes, as ``curate verify`` would find them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from curate.verbs.verify import verdict_on
-
 if TYPE_CHECKING:
-    from curate.records import Outcome, Verdict
-    from curate.verifying import Verifier
+    from curate.records import Outcome
+    from curate.verbs.judging import Judging
 
 
-def outcomes(verifier: Verifier, completions: Sequence[str | None], answer: str | None) -> list[Outcome]:
-    """Return the outcome of each completion of one prompt, as ``curate verify`` would find it."""
-    known: dict[tuple[str | None, str], Verdict] = {}
-    return [verdict_on(verifier, completion, answer, known).outcome for completion in completions]
+def outcomes(judging: Judging, completions: Sequence[str | None], answer: str | None) -> list[Outcome]:
+    """Return the outcome of each completion of one prompt."""
+    return [verdict.outcome for verdict, _ in judging.verdicts((text, answer) for text in completions)]
 
 
-def unjudgeable(verifier: Verifier, answer: str | None) -> str | None:
-    """Return why no completion of a prompt can be judged, or null: no_answer, unreadable_answer.
+async def outcomes_soon(judging: Judging, completions: Sequence[str | None], answer: str | None) -> list[Outcome]:
+    """Return the outcomes without holding up the event loop while worker processes judge."""
+    import asyncio
+
+    if not judging.is_pooled:
+        return outcomes(judging, completions, answer)
+    return await asyncio.to_thread(outcomes, judging, completions, answer)
+
+
+def unjudgeable(judging: Judging, answers: Sequence[str | None]) -> list[str | None]:
+    """Return, for the answer of each prompt, why no completion of it can be judged, or null: no_answer, unreadable_answer.
 
     Such a group would be sampled up to its limit and tell nothing.
     """
-    if answer is None:
-        return "no_answer"
-    return "unreadable_answer" if verifier.compare(None, answer).outcome == "error" else None
+    verdicts = judging.compared((None, answer) for answer in answers if answer is not None)
+    return ["no_answer" if answer is None else _unreadable(next(verdicts)[0].outcome) for answer in answers]
+
+
+def _unreadable(outcome: Outcome) -> str | None:
+    return "unreadable_answer" if outcome == "error" else None

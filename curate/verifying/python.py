@@ -28,7 +28,7 @@ def python(entry_point: str, seconds: float = 10, memory_mb: int = 1000) -> Veri
     function = load(entry_point)
 
     def compare(completion: str | None, answer: str) -> Verdict:
-        return verdict_of(function(completion or "", answer))
+        return Verdict("unparsable") if completion is None else verdict_of(function(completion, answer))
 
     return Verifier("python", lambda completion: completion, compare, limits=Limits(seconds, memory_mb))
 
@@ -86,7 +86,7 @@ def _of_fields(fields: Mapping[Any, Any]) -> Verdict:
     if ("outcome" in fields) == ("reward" in fields):
         return Verdict("error", detail="give either outcome or reward")
     said = fields["outcome"] if "outcome" in fields else fields["reward"]
-    if isinstance(said, str) != ("outcome" in fields):
+    if said is None or isinstance(said, str) != ("outcome" in fields):
         return _none("outcome" if "outcome" in fields else "reward", said)
     extracted, detail = fields.get("extracted"), fields.get("detail")
     for name, text in (("extracted", extracted), ("detail", detail)):

@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 import orjson
 
+from curate.errors import CurateError
 from curate.records import Outcome, Verdict
 from curate.verifying.processes import data_size, kill_strays, own_memory
 from curate.verifying.verifier import Limits
@@ -51,6 +52,8 @@ def judged(compare: Compare, extracted: str | None, answer: str) -> Verdict:
         verdict = compare(extracted, answer)
     except MemoryError:
         return Verdict("error", detail="memory_limit")
+    except CurateError as error:
+        return Verdict("error", detail=str(error))
     except BaseException as error:  # noqa: BLE001 - whatever a verifier does, the other pairs go on
         return Verdict("error", detail=type(error).__name__)
     if not isinstance(verdict, Verdict) or verdict.outcome not in OUTCOMES:
