@@ -33,7 +33,9 @@ def limit(wanted: dict[str, Any]) -> None:
         (resource.RLIMIT_NOFILE, 64, 64),
         (resource.RLIMIT_CORE, 1, 1),  # 0 would still call a handler that core_pattern names
     ):
-        resource.setrlimit(kind, (soft, hard))
+        most = resource.getrlimit(kind)[1]  # of the process that started this one; it cannot be raised
+        known = hard if most == resource.RLIM_INFINITY else min(hard, most)
+        resource.setrlimit(kind, (min(soft, known), known))
 
 
 def whole(descriptor: int) -> bytes:
