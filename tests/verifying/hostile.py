@@ -8,7 +8,7 @@ from pathlib import Path
 
 MARKER = "curate-hostile-marker"  # what programs try to leave behind
 SECRET = "CURATE_HOSTILE_SECRET"  # an environment variable of the job
-TIME_LIMIT = 1.5  # seconds a program may take; those that wait or hang take all of it
+TIME_LIMIT = 2.0  # seconds a program may take; those that wait or hang take all of it
 MEMORY_MB = 256
 TEXT_LIMIT = 5.0
 
@@ -102,7 +102,7 @@ RESOURCES = [
     script("deep nesting of source", "(" * 10**5 + ")" * 10**5),
     script("huge output", "while True: print('x' * 10**6)", "output_limit"),
     script("huge output on the other stream", "import sys\nwhile True: sys.stderr.write('x' * 10**6)", "output_limit"),
-    module("huge value", "def double(x): return 'x' * 3 * 10**7", "output_limit"),
+    module("huge value", "def double(x): return 'x' * 17 * 10**6", "output_limit"),
     module(
         "nested value", "def double(x):\n    y = []\n    for _ in range(10**5): y = [y]\n    return y", "assert 1 of 2"
     ),
