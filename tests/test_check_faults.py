@@ -284,3 +284,18 @@ def test_greedy_groups_that_differ_were_not_greedy(copy: Dataset) -> None:
     (told,) = found(copy.root)["faults"]
     assert told["fault"] == "wrong_temperature"
     assert "most completions of a group differ" in told["evidence"]
+
+
+def test_what_a_self_test_found_is_told_for_prompts_that_were_sampled(copy: Dataset) -> None:
+    wrong_answers(copy)
+    record = copy.private / "jobs" / "verdicts.verifier=countdown.json"
+    kept = json.loads(record.read_text())
+    kept["parameters"] = {"verifier": "python", "settings": {"entry_point": "os:abort"}}
+    record.write_text(json.dumps(kept))
+    said = found(copy.root)  # no program is run for the record that came with the dataset
+    assert said["faults"] == []
+    assert any("--self-test" in sentence for sentence in said["not_looked_at"])
+    run("verify", copy.root, "--verifier", "countdown", "--self-test", code=1)
+    said = found(copy.root)
+    assert [(each["fault"], each["where"], each["n"]) for each in said["faults"]] == [("failing_gold", "prompts", 16)]
+    assert said["not_looked_at"] == []

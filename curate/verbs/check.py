@@ -74,7 +74,8 @@ def check(
         raise ContractError("\n".join(_listed(data, "problem(s)", problems) + _listed(data, "fault(s)", faults)))
     n_parts = sum(len(data.parts(ref)) for ref in data.refs())
     say(f"{data.root}: {n_parts} parts in {len(data.refs())} tables and variants keep every rule")
-    say(f"none of {len(FAULTS)} faults that ruin training quietly was found")
+    beside = (" beside the notes" if notes else "") + (", of what could be looked at" if not_looked_at else "")
+    say(f"looked for {len(FAULTS)} faults that ruin training quietly: none found{beside}")
 
 
 def _listed(data: Dataset, what: str, found: Sequence[object]) -> list[str]:

@@ -20,6 +20,7 @@ def find_faults(
     """
     from curate.dataset import TableRef
     from curate.verbs import check_tables as tables
+    from curate.verbs.check_gold import failing_gold
     from curate.verbs.check_logprobs import logprob_faults
     from curate.verbs.check_texts import find_tokenizer, ids_not_text, template_twice
 
@@ -37,6 +38,6 @@ def find_faults(
         found += logprob_faults(data, model, not_looked_at)
         found += tables.mixed_steps(data, not_looked_at)
     found += tables.misread_rewards(data)
-    found += tables.failing_gold(data, not_looked_at)
+    found += failing_gold(data, not_looked_at)
     # a fault that several kinds of evidence show is told once, by the first
     return list({(each.fault, each.where): each for each in reversed(found)}.values())[::-1], not_looked_at

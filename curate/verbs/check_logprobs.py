@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SAMPLES = TableRef("samples")
 N_ROWS = 2_048
 N_SCORED = 256
+SURE = 0.95  # of the likely tokens are likelier, or less likely
 FEW = 3  # rows that fit by chance
 MOVE = "Store each token's own log-prob, log p(token | the tokens before it), and import or sample again."
 READ_AGAIN = "Put temperature (or logprob_semantics) right and import again: else the ratio of the first step is wrong."
@@ -59,8 +60,9 @@ def logprob_faults(data: Dataset, model: Path | None, not_looked_at: list[str]) 
         shift = _by_scorer(scored, ref)
         found += shift or []
         if not shift and _is_own(data, ref, rows):
-            is_heated |= not scored.is_empty()
-            found += list(_heat_by_scorer(scored, ref))
+            alike = _of_one_distribution(scored)
+            is_heated |= not alike.is_empty()
+            found += list(_heat_by_scorer(alike, ref))
     shift, n_pairs = _by_prefix(rows)
     if not any(each.fault == "shifted_logprobs" for each in found):
         found += shift
@@ -108,18 +110,18 @@ def recorded_temperature(data: Dataset) -> Iterator[Finding]:
             f"SELECT count(*) FILTER (temperature IS DISTINCT FROM {float(asked)!r}) AS n, count(*), "
             f"min({{'g': group_id, 'i': sample_index}}) FILTER (temperature IS DISTINCT FROM {float(asked)!r}) FROM part"
         )
-        n, total, first = _row(group_violations(data, SAMPLES, query))
+        n, total, first = _only(group_violations(data, SAMPLES, query))
         if n:
             said = f"samples state another temperature than {asked:g}, at which `curate sample` made them"
             first = key(*first.values())
             yield Finding("wrong_temperature", "samples", said, n, total, "samples", first, READ_AGAIN)
-    n, total, group = _row(group_violations(data, SAMPLES, GREEDY_GROUPS))
+    n, total, group = _only(group_violations(data, SAMPLES, GREEDY_GROUPS))
     if n * 2 > total:
         said = "samples state temperature 0, and most completions of a group differ"
         yield Finding("wrong_temperature", "samples", said, n, total, "greedy groups", f"group_id={group}", READ_AGAIN)
 
 
-def _row(rows: list[Any]) -> Any:
+def _only(rows: list[Any]) -> Any:
     return rows[0]
 
 
@@ -137,10 +139,12 @@ def _by_prefix(rows: pl.DataFrame) -> tuple[list[Finding], int]:
 
 
 def every(rows: pl.DataFrame, fault: str, evidence: str, do: str) -> Finding:
+    """Return a fault of all these rows."""
     return some(rows, list(range(len(rows))), fault, evidence, do)
 
 
 def some(rows: pl.DataFrame, places: list[int], fault: str, evidence: str, do: str) -> Finding:
+    """Return a fault of the rows in these places."""
     from curate.checking import Finding
     from curate.checking.finding import key
 
@@ -156,16 +160,13 @@ def _scored(data: Dataset, ref: TableRef) -> pl.DataFrame:
     from curate.verbs.check_rows import beside
 
     columns = [each for each in COLUMNS if each not in ("group_id", "sample_index")]
-    mine = _renamed(beside(data, columns, ref, ["logprobs", "logprob_semantics"], N_ROWS))
-    return mine.filter(
+    rows = beside(data, columns, ref, ["logprobs", "logprob_semantics"], N_ROWS)
+    rows = rows.rename({"logprobs_right": "scored", "logprob_semantics_right": "scored_semantics"})
+    return rows.filter(
         pl.col("logprobs").list.len() > 0,
         pl.col("scored").list.len() == pl.col("logprobs").list.len(),
         pl.col("loss_mask").is_null() | pl.col("loss_mask").list.all(),
     )
-
-
-def _renamed(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.rename({"logprobs_right": "scored", "logprob_semantics_right": "scored_semantics"})
 
 
 def _by_scorer(scored: pl.DataFrame, ref: TableRef) -> list[Finding]:
@@ -197,20 +198,21 @@ def _is_own(data: Dataset, ref: TableRef, rows: pl.DataFrame) -> bool:
     return record is not None and names == {record.parameters.get("model") or record.parameters.get("served_model")}
 
 
-def _heat_by_scorer(scored: pl.DataFrame, ref: TableRef) -> Iterator[Finding]:
-    """Yield temperatures at which the policy's own likelihoods are sharper or flatter than what it stored.
-
-    Only where both are of the same distribution as recorded: at temperature 1, or both raw or both processed.
-    """
+def _of_one_distribution(scored: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of which both log-probs are of the same distribution, as recorded, and nothing was cut off it."""
     import polars as pl
 
+    alike = (pl.col("temperature") == 1) | (pl.col("logprob_semantics") == pl.col("scored_semantics"))
+    return scored.filter(alike, pl.col("top_p").fill_null(1.0) == 1)
+
+
+def _heat_by_scorer(scored: pl.DataFrame, ref: TableRef) -> Iterator[Finding]:
+    """Yield the recorded temperatures at which the policy's own likelihoods are sharper or flatter than what it stored."""
     from curate.checking.temperature import sharper
 
-    alike = (pl.col("temperature") == 1) | (pl.col("logprob_semantics") == pl.col("scored_semantics"))
-    whole = scored.filter(alike, pl.col("top_p").fill_null(1.0) == 1)
-    for (heat,), rows in whole.group_by("temperature", maintain_order=True):
+    for (heat,), rows in scored.group_by("temperature", maintain_order=True):
         share = sharper(rows["logprobs"].to_list(), rows["scored"].to_list())
-        if share is not None and (share >= 0.95 or share <= 0.05):
+        if share is not None and (share >= SURE or share <= 1 - SURE):
             than = "lower" if share > 0.5 else "higher"
             said = f"log-probs are of a {than} temperature than the recorded {heat}: scorer {ref.variant} has them otherwise"
             yield every(rows, "wrong_temperature", said, READ_AGAIN)

@@ -1,4 +1,4 @@
-"""Faults that stored tables show by themselves: rewards, duplicates, truncation, steps, gold answers."""
+"""Faults that stored tables show by themselves: rewards, duplicates, truncation and steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 SAMPLES, PROMPTS = TableRef("samples"), TableRef("prompts")
 N_JUDGED = 2_048
-N_GOLD = 4_096
 
 
 def mixed_policies(data: Dataset) -> Iterator[Finding]:
@@ -137,23 +136,3 @@ def _judged(data: Dataset, ref: TableRef, parameters: dict[str, Any]) -> tuple[l
         if row["n_steps"] and (says := judge(row)) is not None:
             found.append(Judged(place, row["first_error_step"], says or None))
     return found, zeros, n_replies
-
-
-def failing_gold(data: Dataset, not_looked_at: list[str]) -> Iterator[Finding]:
-    """Yield the prompts whose right answer a verifier of the dataset does not accept."""
-    from curate.checking import gold
-    from curate.jobrecord import read_record
-    from curate.verbs.check_gold import gold_failures
-
-    for ref in (TableRef("verdicts", name) for name in data.variants("verdicts")):
-        record = read_record(data, ref)
-        if record is None or record.verb != "verify" or not data.parts(PROMPTS):
-            continue
-        failed, n_prompts = gold_failures(data, record.parameters, N_GOLD)
-        if n_prompts is None:
-            not_looked_at.append(
-                f"{ref}: whether right answers are accepted: its verifier works in processes of its own; "
-                f"`curate verify` has a self-test"
-            )
-        elif found := gold.failing_gold(str(ref), failed, n_prompts):
-            yield found
