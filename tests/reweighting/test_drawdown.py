@@ -39,6 +39,15 @@ def test_the_order_of_the_draw_is_fixed_for_ever() -> None:
     assert sorted(range(12), key=lambda i: _hash(7, i)) == [7, 2, 9, 11, 6, 1, 0, 3, 8, 5, 10, 4]
 
 
+def test_a_robust_weighting_goes_by_the_first_samples_not_by_what_the_rule_made_of_them() -> None:
+    """By hand: groups 1 and 2 keep 1 of 4 correct; of the first 4 drawn 0 and 1 were, so their losses are 1 and 3/4."""
+    late = group([0.0] * 8 + [1.0], group_id=1, prompt_id=["a"] * 9)
+    early = group([1.0, 0.0, 0.0, 0.0], group_id=2, prompt_id=["b"] * 4)
+    found = reweight(pl.concat([late, early]), recipes.cvar_dro(alpha=0.5))
+    weights = found.filter(pl.col("drop_reason").is_null()).group_by("group_id").agg(pl.col("weight").unique())
+    assert dict(weights.rows()) == {1: [2.0], 2: [0.0]}
+
+
 def test_a_lone_late_success_is_kept_with_three_of_ten_wrong_samples() -> None:
     """By hand: order 7 2 9 11 6 1 ... as above; sample 11 was not judged; 10 is the one success."""
     found = reweight(group([0.0] * 10 + [1.0, None]), recipes.grpo())

@@ -9,7 +9,7 @@ import polars as pl
 
 from curate.reweighting import robust
 from curate.reweighting.pieces import Weighting
-from curate.reweighting.recipe import SOLVED
+from curate.reweighting.recipe import INITIAL
 from curate.reweighting.registry import weighting
 
 By = Literal["prompt", "group"]
@@ -71,7 +71,11 @@ def group_invariant(eta: float = 0.1, by: InvariantBy = "domain") -> Weighting:
 
 
 def _robust(weigh: Callable[[Losses, Domains], robust.Robust], by: DomainBy) -> Weighting:
-    """Weigh groups by the losses of their prompts, or by their own; one of a prompt's groups weighs what another does."""
+    """Weigh groups by the losses of their prompts, or by their own; one of a prompt's groups weighs what another does.
+
+    The pass rate of a group that a stopping rule drew is that of its first ``n_initial`` samples: what was drawn after the
+    rule looked, and what was left of it for training, are no draw of the policy's outcomes.
+    """
     weigh(robust.failure_rates([], []), None)  # wrong parameters are refused before anything runs
     unit = {
         "prompt": {"prompt_id": pl.col("prompt_id").max()},
@@ -87,4 +91,4 @@ def _robust(weigh: Callable[[Losses, Domains], robust.Robust], by: DomainBy) -> 
         columns = {"weight": made.weights} | ({} if made.kl_scale is None else {"kl_scale": made.kl_scale})
         return pl.DataFrame(columns)
 
-    return Weighting({"n_correct": SOLVED.sum(), "n_judged": SOLVED.count(), **unit[by]}, weighed)
+    return Weighting({"n_correct": INITIAL.sum(), "n_judged": INITIAL.count(), **unit[by]}, weighed)
