@@ -57,10 +57,10 @@ def reweighted(data: Dataset, *options: str, name: str) -> pl.DataFrame:
 
 def test_lengths_are_the_counted_token_ids_of_samples(data: Dataset) -> None:
     found = reweighted(
-        data, "--recipe", "dapo", "--set", "max_tokens=10", "--set", "cache=5", "--set", "factor=1", name="dapo"
+        data, "--recipe", "dapo", "--set", "max_tokens=12", "--set", "cache=5", "--set", "factor=1", name="dapo"
     )
-    # 4, 9, 11 and 10 counted: (5 - n) / 5, at least -1
-    assert found["shaped"].to_list() == pytest.approx([1.0, -0.8, -1.0, -1.0])
+    # 4, 9, 11 and, of 30 ids, 10 counted: (7 - n) / 5, at most 0
+    assert found["shaped"].to_list() == pytest.approx([1.0, -0.4, -0.8, -0.6])
 
 
 def test_lengths_of_a_scorer_come_first(data: Dataset) -> None:
@@ -99,3 +99,49 @@ def test_care_says_which_scorer_it_needs(data: Dataset) -> None:
     assert result.exit_code == 2
     assert "grpo_care needs answer_mean_logprob, mean_logprob" in result.output
     assert f"curate logprob {data.root} --model PATH --verifier NAME" in result.output.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "needs", "command"),
+    [
+        (
+            ("--recipe", "tw_grpo"),
+            "recipe tw_grpo needs topk_ids",
+            "curate sample DIR --local PATH --top-k-logprobs 20",
+        ),
+        (("--recipe", "group_dro"), "recipe group_dro needs domain", "curate import PATH --to DIR"),
+        (("--recipe", "grpo", "--weighting", "group_dro"), "recipe grpo needs domain", "curate import PATH --to DIR"),
+    ],
+)
+def test_a_column_that_is_null_throughout_is_refused(
+    data: Dataset, options: tuple[str, ...], needs: str, command: str
+) -> None:
+    result = CliRunner().invoke(app, ["reweight", str(data.root), *options, "--as", "unknown"])
+    assert result.exit_code == 2
+    said = " ".join(result.output.split())
+    assert needs in said
+    assert "is null in every row of" in said
+    assert command in said
+    assert not data.variants("advantages")
+
+
+def test_lengths_of_samples_without_token_ids_are_asked_of_a_scorer(data: Dataset) -> None:
+    data.part(SAMPLES, NAME).unlink()
+    texts = [
+        {"group_id": 5, "sample_index": i, "prompt_id": "p", "completion": "x", "token_exact": False, "hinted": False}
+        for i in range(4)
+    ]
+    write_rows(data, SAMPLES, NAME, texts)
+    result = CliRunner().invoke(app, ["reweight", str(data.root), "--recipe", "opo"])
+    assert result.exit_code == 2
+    said = " ".join(result.output.split())
+    assert "recipe opo needs n_tokens, and completion_ids is null in every row" in said
+    assert "curate logprob DIR --model PATH" in said
+
+
+def test_what_a_weighting_comes_to_is_said(data: Dataset) -> None:
+    options = ["--recipe", "cvar_dro", "--set", "alpha=0.5"]
+    for dry in ([], ["--dry-run"]):
+        result = CliRunner().invoke(app, ["reweight", str(data.root), *options, *dry])
+        assert result.exit_code == 0, result.output
+        assert "weights of groups: the 1 that train are worth 1.0 of equal weight" in " ".join(result.output.split())

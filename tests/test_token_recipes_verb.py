@@ -60,14 +60,12 @@ def test_tokens_are_weighed_by_stored_top_k(data: Dataset) -> None:
     assert ratio["high"].max() == pytest.approx(1.7, abs=1e-6)
 
 
-def test_without_top_k_no_sample_of_a_group_that_trains_is_kept(tmp_path: Path) -> None:
-    data = countdown_prompts(tmp_path / "data", n=8)
-    curate("sample", data.root, "--local", "countdown-strong", "--group-size", 8, "--max-new-tokens", 40)
+def test_without_top_k_the_command_that_stores_it_is_said(tmp_path: Path) -> None:
+    data = countdown_prompts(tmp_path / "data", n=4)
+    curate("sample", data.root, "--local", "countdown-strong", "--group-size", 4, "--max-new-tokens", 40)
     curate("verify", data.root, "--verifier", "countdown")
-    curate("reweight", data.root, "--recipe", "tw_grpo")
-    reasons = set(data.scan("advantages").collect()["drop_reason"])
-    assert None not in reasons
-    assert "no_likelihood" in reasons
+    result = curate("reweight", data.root, "--recipe", "tw_grpo", code=2)
+    assert "from `curate sample DIR --local PATH --top-k-logprobs 20`" in " ".join(result.output.split())
 
 
 def test_two_scorers_give_the_credit_of_each_token(data: Dataset) -> None:

@@ -78,7 +78,7 @@ def reweight(
     from curate.stage import Stage, run_stage
     from curate.verbs.calibrate import warn_uncalibrated
     from curate.verbs.figures import print_figures, stored_statistics
-    from curate.verbs.reweight_parts import BRANCHES, REFERENCE, Parts, extras, of_tokens, tables
+    from curate.verbs.reweight_parts import BRANCHES, REFERENCE, Parts, extras, of_tokens, refuse_unknown, tables
 
     made = make_recipe(recipe, gate, shape, estimator, weighting, set_)
     variant = name_of(recipe, as_)
@@ -88,6 +88,7 @@ def reweight(
     chosen = {"verdicts": verifier, "likelihoods": scorer, "feedback": judge}
     inputs = tables(data, made, chosen)
     more = of_tokens(data, made, by, ref_scorer)
+    refuse_unknown(data, made, inputs)
     parts = Parts(data, made, inputs, extras(data, inputs, chosen), unparsable, more)
     again = command(
         "reweight",
@@ -129,8 +130,9 @@ def reweight(
     summary = run_stage(data, stage, overwrite=overwrite)
     say(summary)
     print_figures(str(stage.ref), stored_statistics(data, stage.ref))
-    footers = (read_footer(data.part(stage.ref, name)) for name in data.parts(stage.ref))
-    _say_credit(made, [footer.about.get("credit", {}) for footer in footers])
+    abouts = [read_footer(data.part(stage.ref, name)).about for name in data.parts(stage.ref)]
+    _say_credit(made, [about.get("credit", {}) for about in abouts])
+    _say_weights(abouts)
 
 
 def make_recipe(
@@ -280,6 +282,18 @@ def _say_credit(recipe: Recipe, counts: Sequence[Mapping[str, float]]) -> None:
         say(sentence)
 
 
+def _say_weights(abouts: Sequence[Mapping[str, Any]]) -> None:
+    """Say how many groups the weighted ones are worth; every part's footer has it of the whole dataset."""
+    from curate.console import say
+
+    of_dataset = abouts[-1].get("dataset") if abouts else None
+    if of_dataset and of_dataset["effective_groups"] is not None:
+        say(
+            f"weights of groups: the {of_dataset['groups_that_train']:,} that train are worth "
+            f"{of_dataset['effective_groups']:,.1f} of equal weight"
+        )
+
+
 def _dry_run(data: Dataset, stage: Stage, surveyed: Surveyed) -> None:
     """Make every part whose inputs are there, show the diagnostics, keep nothing."""
     from curate.console import say
@@ -300,3 +314,4 @@ def _dry_run(data: Dataset, stage: Stage, surveyed: Surveyed) -> None:
     say(f"dry run of {stage.ref}: {len(names)} part(s) read{waiting}, nothing written")
     print_figures(str(stage.ref), merge(about["diagnostics"] for about in made))
     _say_credit(surveyed.parts.recipe, [about.get("credit", {}) for about in made])
+    _say_weights(made)

@@ -19,6 +19,7 @@ PROMPTS = "prompts"
 TABLES = ("verdicts", "likelihoods", "feedback")
 BRANCHES = "branches"
 ANSWERS = "answer_mean_logprob"
+ALWAYS_OR_RARELY_KNOWN = ("prompt_id", "n_ids", "n_initial")
 REFERENCE = "reference"  # likelihoods of a second scorer; their log-probs are ref_logprobs
 
 
@@ -92,6 +93,43 @@ def extras(data: Dataset, inputs: list[TableRef], chosen: Mapping[str, str | Non
     return found
 
 
+def refuse_unknown(data: Dataset, recipe: Recipe, inputs: list[TableRef]) -> None:
+    """Raise ConfigError where a column of samples or prompts that the recipe reads is null in every row.
+
+    Every sample would be dropped for it, or a gate or weighting would do nothing, and the name would promise otherwise.
+    """
+    from curate.dataset import TableRef
+    from curate.errors import ConfigError
+    from curate.reweighting import column_of, needed_columns
+    from curate.reweighting.columns import IMPORT
+
+    samples, is_scored = inputs[0], any(ref.table == "likelihoods" for ref in inputs)
+    read = {name: (samples, name) for name in read_of(recipe, "samples") if name not in ALWAYS_OR_RARELY_KNOWN}
+    read |= {name: (TableRef(PROMPTS), name) for name in read_of(recipe, PROMPTS)}
+    if "n_tokens" in needed_columns(recipe) and not is_scored:
+        read["n_tokens"] = (samples, "completion_ids")
+    for name, (ref, stored) in read.items():
+        if _is_null_throughout(data, ref, stored):
+            known = column_of(name)
+            raise ConfigError(
+                f"recipe {recipe.name} needs {name}, and {stored} is null in every row of {data.root}/{ref}; it comes "
+                f"from `{known.command if known else IMPORT}`"
+            )
+
+
+def _is_null_throughout(data: Dataset, ref: TableRef, column: str) -> bool:
+    """Say whether a table has rows and none of them has a value in that column."""
+    import polars as pl
+
+    has_rows = False
+    for name in data.parts(ref):
+        part = pl.scan_parquet(data.part(ref, name), hive_partitioning=False, glob=False).select(column)
+        if part.drop_nulls().head(1).collect().height:
+            return False
+        has_rows = has_rows or part.head(1).collect().height > 0
+    return has_rows
+
+
 def read_of(recipe: Recipe, table: str) -> list[str]:
     """Name what a recipe reads of a table, sorted."""
     from curate.reweighting import column_of, needed_columns
@@ -160,9 +198,11 @@ class Parts:
         lengths += ["n_tokens"] if "n_tokens" in needed and not is_scored else []
         if not lengths:
             return read_frame(self.data, self.inputs[0], name, [*KEY, *sorted(own)])
-        frame = read_frame(self.data, self.inputs[0], name, [*KEY, *sorted(own), "completion_ids"])
+        frame = read_frame(self.data, self.inputs[0], name, [*KEY, *sorted(own), "completion_ids", "loss_mask"])
         n = pl.col("completion_ids").list.len()
-        return frame.with_columns(n.alias(each) for each in lengths).drop("completion_ids")
+        counted = pl.when(pl.col("loss_mask").is_null()).then(n).otherwise(pl.col("loss_mask").list.sum())
+        of = {"n_ids": n, "n_tokens": counted}
+        return frame.with_columns(of[each].alias(each) for each in lengths).drop("completion_ids", "loss_mask")
 
     def _branches(self, name: str) -> pl.DataFrame:
         """Return one row a branched sample: the tokens that each state keeps, and the rewards after it."""
