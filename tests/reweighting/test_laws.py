@@ -1,4 +1,4 @@
-"""Laws that hold for every group, by hypothesis."""
+"""Laws of single recipes and estimators, by hypothesis; those of all recipes are in test_every_recipe.py."""
 
 from __future__ import annotations
 
@@ -12,22 +12,7 @@ from hypothesis import strategies as st
 from curate.reweighting import recipes
 from curate.reweighting.apply import reweight
 from curate.reweighting.estimators.grpo import standardize
-from curate.reweighting.recipe import Recipe
 
-ALL = [
-    recipes.grpo(),
-    recipes.dr_grpo(keep_groups="all"),
-    recipes.rloo(),
-    recipes.raft(),
-    recipes.unlikely_grpo(beta_rank=0.25),
-    recipes.unlikely_grpo(beta_rank=0.5, ties="index", among="correct", keep_groups="all"),
-    recipes.he2025_release(),
-    recipes.spectral_grpo(),
-    recipes.spectral_grpo(scope="all", keep_groups="all", min_spread=0.3),
-    recipes.unlikely_spectral(beta_rank=0.25),
-    recipes.diverse_grpo(lambda_div=0.5),
-    recipes.diverse_grpo(lambda_div=2, keep_groups="all"),
-]
 COMPUTED = ["shaped", "advantage", "weight", "drop_reason", "group_size", "n_correct"]
 
 samples = st.fixed_dictionaries(
@@ -61,48 +46,6 @@ def frame_of(groups: list[list[dict[str, Any]]]) -> pl.DataFrame:
 def assert_same(found: pl.DataFrame, expected: pl.DataFrame) -> None:
     for column in COMPUTED:
         assert found[column].to_list() == pytest.approx(expected[column].to_list(), abs=1e-12)
-
-
-@settings(max_examples=60, deadline=None)
-@given(datasets, st.sampled_from(ALL), st.randoms(use_true_random=False))
-def test_shuffling_rows_shuffles_their_results(groups: list[list[dict[str, Any]]], recipe: Recipe, random: Any) -> None:
-    frame = frame_of(groups)
-    order = list(range(frame.height))
-    random.shuffle(order)
-    assert reweight(frame[order], recipe).equals(reweight(frame, recipe)[order])
-
-
-@settings(max_examples=60, deadline=None)
-@given(datasets, st.sampled_from([recipe for recipe in ALL if recipe.parameters.get("ties") != "index"]), st.randoms())
-def test_permuting_the_samples_of_a_group_permutes_their_advantages(
-    groups: list[list[dict[str, Any]]], recipe: Recipe, random: Any
-) -> None:
-    orders = [random.sample(range(len(group)), len(group)) for group in groups]
-    permuted = [[group[i] for i in order] for group, order in zip(groups, orders, strict=True)]
-    starts = [sum(map(len, groups[:g])) for g in range(len(groups))]
-    rows = [start + i for start, order in zip(starts, orders, strict=True) for i in order]
-    assert_same(reweight(frame_of(permuted), recipe), reweight(frame_of(groups), recipe)[rows])
-
-
-@settings(max_examples=60, deadline=None)
-@given(datasets, st.sampled_from(ALL), st.integers(0, 5))
-def test_splitting_into_parts_changes_nothing(groups: list[list[dict[str, Any]]], recipe: Recipe, cut: int) -> None:
-    frame = frame_of(groups)
-    first = sum(map(len, groups[:cut]))
-    parts = pl.concat([reweight(frame[:first], recipe), reweight(frame[first:], recipe)])
-    assert parts.equals(reweight(frame, recipe))
-
-
-@settings(max_examples=60, deadline=None)
-@given(datasets, st.sampled_from(ALL))
-def test_every_row_is_kept_or_has_a_reason(groups: list[list[dict[str, Any]]], recipe: Recipe) -> None:
-    found = reweight(frame_of(groups), recipe)
-    kept = found.filter(pl.col("drop_reason").is_null())
-    assert kept["advantage"].is_finite().all()
-    assert kept["weight"].to_list() == [1.0] * kept.height
-    assert kept["shaped"].null_count() == 0
-    dropped = found.filter(pl.col("drop_reason").is_not_null())
-    assert dropped["advantage"].null_count() == dropped["weight"].null_count() == dropped.height
 
 
 @settings(max_examples=40, deadline=None)
