@@ -279,6 +279,17 @@ def test_the_key_is_sent_and_kept_nowhere(data: Dataset, server: FakeServer, mon
     assert b"--api-key-env MY_KEY" in (data.private / "jobs" / "samples.json").read_bytes()
 
 
+def test_a_key_that_the_server_quotes_is_in_no_reject(
+    data: Dataset, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.api_key = "sk-very-secret-1234567"
+    monkeypatch.setenv("CURATE_API_KEY", server.api_key)
+    server.refuse = lambda body: f"quota of {server.api_key} is used up" if body["seed"] > 2**30 else None
+    run(words(data, server), code=1)
+    assert {"quota of [the key] is used up" in str(each["detail"]) for each in rejects(data)} == {True}
+    assert [path for path in data.root.rglob("*") if path.is_file() and b"sk-very" in path.read_bytes()] == []
+
+
 def test_servers_that_cannot_be_used_are_refused_before_anything_is_written(data: Dataset, server: FakeServer) -> None:
     def refused(*options: object) -> str:
         message = str(run(words(data, server, *options), code=1).stderr)

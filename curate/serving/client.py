@@ -18,7 +18,14 @@ from curate.serving.exchange import Reply, exchange
 from curate.serving.failures import Failed, Gone, Refused, TryAgain, Unreachable
 from curate.serving.limits import DEFAULT, Limits
 from curate.serving.pool import Pool
-from curate.serving.replies import OVERLOADED, is_worth_another_try, quoted, retry_after_s
+from curate.serving.replies import (
+    OVERLOADED,
+    SHORTEST_SECRET,
+    is_worth_another_try,
+    quoted,
+    retry_after_s,
+    without_key,
+)
 from curate.serving.server import Server
 from curate.serving.urls import server_urls
 from curate.serving.usage import Usage
@@ -207,6 +214,8 @@ class Client:
             if is_worth_another_try(status):
                 raise TryAgain(f"http_{status}", f"{url}: HTTP {status}: {said}")
             raise Refused(status, said, url)
+        if self._key and len(self._key) >= SHORTEST_SECRET:  # a page of errors may come as 200, and replies are stored
+            body = without_key(body, self._key)
         try:
             return orjson.loads(body)
         except ValueError as error:

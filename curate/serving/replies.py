@@ -13,6 +13,7 @@ from curate.serving.failures import Failed
 MOST_BYTES = 1 << 30
 MOST_QUOTED = 500
 LONGEST_RETRY_AFTER_S = 60.0
+SHORTEST_SECRET = 16  # a shorter key ("EMPTY", "none") is a stand-in that any reply may hold by chance
 OVERLOADED = frozenset({429, 502, 503, 504, 529})
 _AGAIN_BELOW_500 = frozenset({408, 409, 425, 429})
 
@@ -37,9 +38,15 @@ async def read(response: aiohttp.ClientResponse) -> bytes:
 def quoted(reply: bytes, key: str | None) -> str:
     """Return the first 500 characters of a reply as text, with the key, however spelled, taken out before the cut."""
     if key:
-        for spelling in {key, key.replace("/", "\\/"), quote(key, safe="")}:
-            reply = reply.replace(spelling.encode(), b"[the key]")
+        reply = without_key(reply, key)
     return reply[: 4 * MOST_QUOTED].decode(errors="replace")[:MOST_QUOTED]
+
+
+def without_key(reply: bytes, key: str) -> bytes:
+    """Return a reply with the key taken out, however it is spelled."""
+    for spelling in {key, key.replace("/", "\\/"), quote(key, safe="")}:
+        reply = reply.replace(spelling.encode(), b"[the key]")
+    return reply
 
 
 def retry_after_s(header: str | None, most_s: float = LONGEST_RETRY_AFTER_S) -> float | None:

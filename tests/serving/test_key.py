@@ -51,6 +51,18 @@ def test_a_refusal_that_quotes_the_key_reads_well_without_it() -> None:
     assert "Incorrect API key provided: Bearer [the key]" in refused.value.reply
 
 
+def test_a_good_reply_that_quotes_the_key_comes_without_it() -> None:
+    said = b'{"error": "no such key: ' + KEY.replace("/", "\\/").encode() + b'"}'
+    with FakeServer(plain=lambda path: (200, {}, said)) as server:
+        assert post(server.url, key=KEY) == {"error": "no such key: [the key]"}
+
+
+def test_a_stand_in_for_a_key_changes_no_reply() -> None:
+    with FakeServer(plain=lambda path: (200, {}, b'{"n": 11, "text": "EMPTY"}')) as server:
+        for key in ("1", "EMPTY"):
+            assert post(server.url, key=key) == {"n": 11, "text": "EMPTY"}
+
+
 def test_a_broken_status_line_with_the_key_in_it_is_not_shown() -> None:
     async def run() -> str:
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
