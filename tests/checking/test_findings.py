@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from curate.checking import Finding
+from pathlib import Path
+
+from curate.checking import FAULTS, Finding
 from curate.checking.decoding import reads_alike
 from curate.checking.duplicates import duplicated_groups
 from curate.checking.gold import failing_gold, failing_references
@@ -61,3 +63,11 @@ def test_a_reference_that_states_another_answer_shows_where_most_state_theirs() 
     found = failing_gold("verdicts", {"c": "incorrect"}, 5)
     assert found is not None
     assert (found.n, found.of, found.first) == (1, 5, "prompt_id=c")
+
+
+def test_the_documentation_has_every_fault() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "check.md").read_text(encoding="utf-8")
+    rows = {
+        line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if line.startswith("| `")
+    }
+    assert set(rows) == {f"`{name}`" for name in FAULTS}
