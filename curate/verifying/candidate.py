@@ -1,8 +1,8 @@
 """Run one candidate program inside the sandbox.
 
-Started as a script by ``sandbox``, on the standard library alone. Its one argument is JSON: ``program`` and ``control`` (file
-descriptors), ``tests`` (one more, or null: then the program is run as a script), ``imports`` of the tests, and the limits
-``cpu_s``, ``memory``, ``file``, ``processes``. It says ``started`` on ``control`` before the program's first line.
+Started as a script by ``sandbox``, for every program anew, so it loads no module that it can do without. Its arguments are
+the numbers of ``NUMBERS``, then the modules that the tests import. ``program``, ``control`` and ``tests`` are file descriptors; without tests
+(-1) the program is run as a script. It says ``started`` on ``control`` before the program's first line.
 
 With tests: the program is run as the module ``solution``, which says ``loaded``; only then do the tests come, with a
 nonce. ``_assert_equals(n, value)`` of the tests sends a value out, to be compared where the program cannot reach; the
@@ -12,18 +12,21 @@ other asserts are decided here. The nonce says that the tests came to their end.
 from __future__ import annotations
 
 import builtins
-import json
 import os
 import resource
 import sys
-from collections.abc import Callable
-from types import ModuleType
-from typing import Any
 
+TYPE_CHECKING = False  # typing takes longer to load than the interpreter
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+NUMBERS = ("program", "control", "tests", "cpu_s", "memory", "file", "processes")
 globals()["__builtins__"] = dict(vars(builtins))  # functions below keep these, whatever the program does to the module
 
 
-def limit(wanted: dict[str, Any]) -> None:
+def limit(wanted: dict[str, int]) -> None:
     """Set limits that the program and all it starts cannot raise again."""
     for kind, soft, hard in (
         (resource.RLIMIT_CPU, wanted["cpu_s"], wanted["cpu_s"] + 1),
@@ -131,8 +134,10 @@ def judges(say: Callable[[Any], None], leave: Callable[[int], None]) -> dict[str
     return {"_assert_equals": assert_equals, "_assert_same": assert_same, "_assert_true": assert_true}
 
 
-def run_tests(wanted: dict[str, Any], code: Any) -> None:
+def run_tests(wanted: dict[str, int], imports: list[str], code: Any) -> None:
     """Run the program as a module, then the tests in a copy of its names; never returns."""
+    import json
+
     control, write, leave, dumps = wanted["control"], os.write, os._exit, json.JSONEncoder().encode
 
     def say(message: Any) -> None:
@@ -140,7 +145,7 @@ def run_tests(wanted: dict[str, Any], code: Any) -> None:
         while rest:
             rest = rest[write(control, rest) :]
 
-    names = ["builtins", "io", "json", "json.decoder", "json.encoder", "os", "sys", *wanted["imports"]]
+    names = ["builtins", "io", "json", "json.decoder", "json.encoder", "os", "sys", *imports]
     modules = {name: sys.modules[name] for name in names if name in sys.modules or _imported(name)}
     before = {name: dict(vars(module)) for name, module in modules.items()}
     solution = _module("solution")
@@ -161,7 +166,7 @@ def run_tests(wanted: dict[str, Any], code: Any) -> None:
 
 
 def _module(name: str) -> ModuleType:
-    module = ModuleType(name)
+    module = type(sys)(name)
     vars(module)["__builtins__"] = builtins
     return module
 
@@ -176,15 +181,16 @@ def _imported(name: str) -> bool:
 
 def main() -> None:
     """Set the limits, say that it starts, run the program."""
-    wanted = json.loads(sys.argv[1])
+    arguments = sys.argv[1:]
+    wanted = dict(zip(NUMBERS, map(int, arguments[: len(NUMBERS)]), strict=False))
     sys.argv[:] = ["program.py"]
     vars(builtins).update(exit=sys.exit, quit=sys.exit)  # what the module site, not loaded here, gives to scripts
     source = whole(wanted["program"])
     limit(wanted)
     os.write(wanted["control"], b"started\n")
     code = compile(source, "program.py", "exec", dont_inherit=True)
-    if wanted["tests"] is not None:
-        run_tests(wanted, code)
+    if wanted["tests"] >= 0:
+        run_tests(wanted, arguments[len(NUMBERS) :], code)
     os.close(wanted["control"])
     sys.modules["__main__"] = script = _module("__main__")
     exec(code, vars(script))  # noqa: S102

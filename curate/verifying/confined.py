@@ -9,7 +9,7 @@ import os
 import re
 import signal
 import subprocess
-from typing import IO, Any
+from typing import IO
 
 from curate.errors import VerifierError
 from curate.verifying.sandbox import ENVIRONMENT, Sandbox
@@ -33,21 +33,17 @@ def run(sandbox: Sandbox, program: str, allowed: Allowed, stdin: str = "", tests
         given = _sealed(passed, stdin.encode(errors="replace"))
         filter_ = _sealed(passed, seccomp_filter() or b"")
         control, speaks = _pipe(kept, passed)
-        wanted: dict[str, Any] = {"program": source.fileno(), "control": speaks.fileno(), "tests": None, "imports": []}
-        descriptors = [source.fileno(), filter_.fileno(), speaks.fileno()]
-        hands = None
-        if tests:
-            reads, hands = _pipe(passed, kept)
-            wanted |= {"tests": reads.fileno(), "imports": tests.imports}
-            descriptors.append(reads.fileno())
-        launch = sandbox({**wanted, **_limits(allowed)}, filter_.fileno())
+        reads, hands = _pipe(passed, kept) if tests else (None, None)
+        ends = [source.fileno(), speaks.fileno(), reads.fileno() if reads else -1]
+        arguments = [*map(str, [*ends, *_limits(allowed)]), *(tests.imports if tests else [])]
+        launch = sandbox(arguments, filter_.fileno())
         try:
             process = subprocess.Popen(
                 launch.command,
                 stdin=given,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                pass_fds=descriptors,
+                pass_fds=[descriptor for descriptor in (*ends, filter_.fileno()) if descriptor >= 0],
                 cwd="/",
                 env=ENVIRONMENT,
                 start_new_session=True,
@@ -76,13 +72,9 @@ def fault(ran: Ran) -> str | None:
     return f"exit code {ran.code}" + (f": {raised[-1][:60]}" if raised else "")
 
 
-def _limits(allowed: Allowed) -> dict[str, int]:
-    return {
-        "cpu_s": math.ceil(allowed.seconds) + 1,
-        "memory": allowed.memory_mb * 1_000_000,
-        "file": FILE_BYTES,
-        "processes": PROCESSES,
-    }
+def _limits(allowed: Allowed) -> list[int]:
+    """Return the limits in the order of ``candidate.NUMBERS``."""
+    return [math.ceil(allowed.seconds) + 1, allowed.memory_mb * 1_000_000, FILE_BYTES, PROCESSES]
 
 
 def _sealed(held: contextlib.ExitStack, content: bytes) -> IO[bytes]:

@@ -1,22 +1,25 @@
 """Run a command in new namespaces with a root of its own: the sandbox where bubblewrap cannot be used.
 
-Started as a script by ``sandbox``, on the standard library alone, so it imports nothing of the package. Its one argument is JSON:
-``binds`` [[source, place], ...], ``links`` [[target, place], ...], ``tmp_bytes``, ``seccomp`` (a file descriptor of the
-filter), ``parent`` (the process whose end is ours), ``command``. Needs Linux 5.12 (mount_setattr).
+    namespaces.py PARENT FILTER TMP_BYTES (bind SOURCE PLACE | link TARGET PLACE)... run COMMAND...
+
+Started as a script by ``sandbox``, for every program anew, so it loads no module that it can do without. PARENT is the process whose end is
+the end of this one, FILTER a file descriptor of the system call filter. Needs Linux 5.12 (mount_setattr).
 
 Three processes: this one waits outside, the first one inside reaps (its end is the end of all inside), the second becomes the command.
 """
 
 from __future__ import annotations
 
+# pathlib and typing take longer to load than the interpreter.
+# ruff: noqa: PTH102, PTH103, PTH112, PTH120, PTH123, PTH211
 import ctypes
-import json
 import os
 import select
-import signal
 import sys
-from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -25,9 +28,11 @@ NEW_OTHERS = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 2, 4, 8, 4096, 16384, 1 << 18, 2
 MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE, READ_ONLY = 442, -100, 0x8000, 1
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
+SIGKILL = 9
 NOBODY = 65534
 NEW_ROOT = "/sys"  # exists everywhere, and no interpreter lies in it
-DEVICES = ("null", "zero", "full", "random", "urandom")
+DEVICES = [["bind", f"/dev/{name}", f"/dev/{name}"] for name in ("null", "zero", "full", "random", "urandom")]
+DEVICES += [["link", "/proc/self/fd", "/dev/fd"], ["link", "/proc/self/fd/0", "/dev/stdin"]]
 
 
 def call(name: str, *arguments: Any) -> None:
@@ -51,30 +56,35 @@ def read_only(place: str, flags: int = AT_RECURSIVE) -> None:
 
 def bind(source: str, place: str) -> None:
     """Show a file or folder of the host, read-only, at ``place`` of the new root."""
-    at = Path(NEW_ROOT + place)
-    if Path(source).is_dir():
-        at.mkdir(parents=True, exist_ok=True)
+    at = NEW_ROOT + place
+    if os.path.isdir(source):
+        os.makedirs(at, exist_ok=True)
     else:
-        at.parent.mkdir(parents=True, exist_ok=True)
-        at.touch()
-    mount(source, str(at), None, MS_BIND | MS_REC)
-    read_only(str(at))
+        os.makedirs(os.path.dirname(at), exist_ok=True)
+        os.close(os.open(at, os.O_CREAT | os.O_WRONLY, 0o644))
+    mount(source, at, None, MS_BIND | MS_REC)
+    read_only(at)
 
 
-def build_root(wanted: dict[str, Any]) -> None:
-    """Make a root of nothing but the binds, a few devices, /proc and a /tmp of ``tmp_bytes``, and leave the old one."""
+def write(path: str, text: str) -> None:
+    """Write a text to a file of the kernel's."""
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def build_root(shown: list[list[str]], tmp_bytes: str) -> None:
+    """Make a root of nothing but what is shown, a few devices, /proc and a /tmp of ``tmp_bytes``, and leave the old one."""
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     mount("tmpfs", NEW_ROOT, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m")
-    for source, place in wanted["binds"]:
-        bind(source, place)
-    for device in DEVICES:
-        bind(f"/dev/{device}", f"/dev/{device}")
-    for target, place in [*wanted["links"], ("/proc/self/fd", "/dev/fd"), ("/proc/self/fd/0", "/dev/stdin")]:
-        Path(NEW_ROOT + place).symlink_to(target)
+    for how, source, place in [*shown, *DEVICES]:
+        if how == "bind":
+            bind(source, place)
+        else:
+            os.symlink(source, NEW_ROOT + place)
     for folder in ("proc", "tmp"):
-        Path(NEW_ROOT, folder).mkdir()
+        os.mkdir(f"{NEW_ROOT}/{folder}")
     mount("proc", f"{NEW_ROOT}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    room = f"mode=1777,size={wanted['tmp_bytes']},nr_inodes=4096"
+    room = f"mode=1777,size={tmp_bytes},nr_inodes=4096"
     mount("tmpfs", f"{NEW_ROOT}/tmp", "tmpfs", MS_NOSUID | MS_NODEV, room)
     read_only(NEW_ROOT, 0)
     os.chdir(NEW_ROOT)
@@ -88,9 +98,9 @@ def new_user() -> None:
     user, group = os.geteuid(), os.getegid()
     call("unshare", NEW_USER)
     call("prctl", PR_SET_DUMPABLE, 1, 0, 0, 0)  # else /proc/self belongs to root
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{NOBODY} {user} 1")
-    Path("/proc/self/gid_map").write_text(f"{NOBODY} {group} 1")
+    write("/proc/self/setgroups", "deny")
+    write("/proc/self/uid_map", f"{NOBODY} {user} 1")
+    write("/proc/self/gid_map", f"{NOBODY} {group} 1")
 
 
 def leave_root() -> None:
@@ -132,28 +142,30 @@ def wait_for(process: int) -> int:
             return code if code >= 0 else 128 - code
 
 
-def inside(wanted: dict[str, Any], as_root: bool, alive: int) -> int:
+def inside(arguments: list[str], as_root: bool, alive: int) -> int:
     """Build the sandbox as its first process, run the command in it, and return its exit code."""
-    build_root(wanted)
+    filter_, tmp_bytes, *rest = arguments
+    run = rest.index("run")
+    build_root([rest[at : at + 3] for at in range(0, run, 3)], tmp_bytes)
     if as_root:
         leave_root()
     give_up_power()
-    call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)  # after the last change of user, which clears it
+    call("prctl", PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)  # after the last change of user, which clears it
     if select.select([alive], [], [], 0)[0]:
         return 1  # the process outside was gone before that
     os.close(alive)
     command = os.fork()
     if command == 0:
-        install_filter(wanted["seccomp"])
-        os.execv(wanted["command"][0], wanted["command"])
+        install_filter(int(filter_))
+        os.execv(rest[run + 1], rest[run + 1 :])
     return wait_for(command)
 
 
 def main() -> int:
     """Enter the namespaces, run the command, return its exit code."""
-    wanted = json.loads(sys.argv[1])
-    call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != wanted["parent"]:
+    parent, *arguments = sys.argv[1:]
+    call("prctl", PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+    if os.getppid() != int(parent):
         return 1
     as_root = os.geteuid() == 0
     if not as_root:
@@ -166,7 +178,7 @@ def main() -> int:
         os.close(alive)
         return wait_for(first)
     os.close(held)
-    return inside(wanted, as_root, alive)
+    return inside(arguments, as_root, alive)
 
 
 if __name__ == "__main__":

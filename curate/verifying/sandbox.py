@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import shutil
 import sys
@@ -31,8 +30,8 @@ class Launch:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-# (configuration of candidate.py, descriptor of the seccomp filter) -> how to start it.
-Sandbox = Callable[[dict[str, Any], int], Launch]
+# (arguments of candidate.py, descriptor of the seccomp filter) -> how to start it.
+Sandbox = Callable[[list[str], int], Launch]
 
 
 def interpreter() -> str:
@@ -54,11 +53,11 @@ def _binds() -> tuple[list[str], list[tuple[str, str]]]:
     return [path for path in shown if Path(path).exists()], links
 
 
-def _python(wanted: dict[str, Any]) -> list[str]:
-    return [interpreter(), "-s", "-P", "-S", "-B", "-X", "utf8", "/candidate.py", json.dumps(wanted)]
+def _python(arguments: list[str]) -> list[str]:
+    return [interpreter(), "-s", "-P", "-S", "-B", "-X", "utf8", "/candidate.py", *arguments]
 
 
-def bubblewrap(wanted: dict[str, Any], filter_: int) -> Launch:
+def bubblewrap(arguments: list[str], filter_: int) -> Launch:
     """Start in bubblewrap; as nobody where this process is root, whom the limit on processes does not bind."""
     shown, links = _binds()
     command = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--unshare-user", "--die-with-parent", "--clearenv"]
@@ -71,23 +70,22 @@ def bubblewrap(wanted: dict[str, Any], filter_: int) -> Launch:
     command += ["--remount-ro", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp", "--remount-ro", "/"]
     for name, value in ENVIRONMENT.items():
         command += ["--setenv", name, value]
-    command += ["--chdir", "/tmp", "--seccomp", str(filter_), "--", *_python(wanted)]
+    command += ["--chdir", "/tmp", "--seccomp", str(filter_), "--", *_python(arguments)]
     nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
     return Launch(command, nobody if os.geteuid() == 0 else {})
 
 
-def namespaces(wanted: dict[str, Any], filter_: int) -> Launch:
+def namespaces(arguments: list[str], filter_: int) -> Launch:
     """Start through ``namespaces.py``."""
     shown, links = _binds()
-    told = {
-        "binds": [*([path, path] for path in shown), [str(_HERE / "candidate.py"), "/candidate.py"]],
-        "links": links,
-        "tmp_bytes": TMP_BYTES,
-        "seccomp": filter_,
-        "parent": os.getpid(),
-        "command": _python(wanted),
-    }
-    return Launch([interpreter(), "-s", "-P", "-S", "-B", str(_HERE / "namespaces.py"), json.dumps(told)])
+    command = [interpreter(), "-s", "-P", "-S", "-B", str(_HERE / "namespaces.py")]
+    command += [str(os.getpid()), str(filter_), str(TMP_BYTES)]
+    for path in shown:
+        command += ["bind", path, path]
+    for target, place in links:
+        command += ["link", target, place]
+    command += ["bind", str(_HERE / "candidate.py"), "/candidate.py"]
+    return Launch([*command, "run", *_python(arguments)])
 
 
 KINDS: dict[str, Sandbox] = {"bubblewrap": bubblewrap, "namespaces": namespaces}

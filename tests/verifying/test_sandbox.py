@@ -67,9 +67,9 @@ def test_the_same_program_gives_the_same_output(usable: Sandbox) -> None:
     assert run(usable, program, Allowed(10, 256)).stdout == run(usable, program, Allowed(10, 256)).stdout
 
 
-def unconfined(wanted: dict[str, object], filter_: int) -> Launch:
+def unconfined(arguments: list[str], filter_: int) -> Launch:
     script = str(Path(sandbox.__file__).with_name("candidate.py"))
-    return Launch([interpreter(), "-s", "-P", "-S", "-B", script, json.dumps(wanted)])
+    return Launch([interpreter(), "-s", "-P", "-S", "-B", script, *arguments])
 
 
 def test_the_probe_sees_what_an_open_sandbox_lets_through() -> None:
@@ -94,7 +94,7 @@ def test_a_sandbox_that_lets_something_through_is_refused(monkeypatch: pytest.Mo
         get("code")
 
 
-def failing(wanted: dict[str, object], filter_: int) -> Launch:
+def failing(arguments: list[str], filter_: int) -> Launch:
     return Launch([sys.executable, "-c", "import sys; sys.exit('unshare: Operation not permitted')"])
 
 
