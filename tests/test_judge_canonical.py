@@ -58,7 +58,7 @@ def test_correct_samples_get_a_cluster_and_the_share_outside_it_others_a_reason(
     assert find_problems(data) == []
     assert "nothing to do" in curate("judge", tmp_path, "--rule", "canonical", "--scope", "all")
     shown = CliRunner().invoke(app, ["show", str(tmp_path), "0"]).stdout
-    assert "feedback/judge=canonical" in shown
+    assert "feedback/judge=canonical: 1.89 strategies in effect" in shown  # exp(-(2/3 ln 2/3 + 1/3 ln 1/3))
     assert "0.6" in shown
 
 

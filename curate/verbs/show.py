@@ -56,7 +56,20 @@ def show(
         )
     for name, rows in variants.items():
         if rows:
-            print_table(list(rows[0]), [list(row.values()) for row in rows], title=name)
+            print_table(list(rows[0]), [list(row.values()) for row in rows], title=_title(name, rows))
+
+
+def _title(name: str, rows: list[dict[str, Any]]) -> str:
+    """Return the name of a variant, with the group's effective number of strategies where samples have clusters."""
+    clusters = [row["cluster"] for row in rows if row.get("cluster") is not None]
+    if not clusters:
+        return name
+    import polars as pl
+
+    from curate.evaluating import effective_by_group
+
+    found = effective_by_group(pl.DataFrame({"group_id": [0] * len(clusters), "cluster": clusters}))
+    return f"{name}: {found['effective'][0]:.2f} strategies in effect"
 
 
 def _show_prompt(prompt: dict[str, Any], json: bool) -> None:
