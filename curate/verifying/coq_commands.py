@@ -8,10 +8,10 @@ from curate.verifying.comments import coq_code
 
 _SENTENCE = re.compile(r"\.(?=\s)")
 _BEFORE = re.compile(
-    r"[\s{}*+-]++|#\[[^\]]*+\]|(?:Time|Fail|Succeed|Local|Global|Timeout\s++\d++|Polymorphic|Monomorphic|Program)(?!\w)"
+    r"[\s{}*+-]++|#\[[^\]]*+\]|(?:\d++|all|!|\[\s*+\w++\s*+\])\s*+:\s*+\{|(?:Time|Fail|Succeed|Instructions|Local|Global|Timeout\s++\d++|Polymorphic|Monomorphic|Program)(?!\w)"
 )
 _FORBIDDEN = re.compile(
-    r"(?:Redirect|Load|Cd|Pwd|Drop|Quit|Reset|Back|BackTo|Extraction|Extract|Separate|Recursive\s++Extraction|Debug"
+    r"(?:Redirect|Profile|Load|Cd|Pwd|Drop|Quit|Reset|Back|BackTo|Extraction|Extract|Separate|Recursive\s++Extraction|Debug"
     r"|Add\s++(?:Rec\s++)?(?:LoadPath|ML\s++Path)|Remove\s++LoadPath|Declare\s++ML\s++Module|Locate\s++(?:File|Library)"
     r"|Print\s++(?:Sorted\s++)?Universes|(?:Write|Restore)\s++State|(?:Set|Unset)\s++(?:Extraction|NativeCompute|Debug))(?!\w)"
 )

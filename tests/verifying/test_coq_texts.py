@@ -47,6 +47,8 @@ def test_statement(answer: str, statement: Statement | None) -> None:
         ("intros. Load foo. Qed.", "Load"),
         ('Qed.\n  Time  Fail Cd "/".', "Cd"),
         ("- { Load foo. }", "Load"),
+        ("2: { Load foo. }", "Load"),
+        ("[goal]: { all: { Load foo. } }", "Load"),
         ('#[local] Set  Extraction Output Directory "/".', "Set Extraction"),
         ('Global Add Rec LoadPath "/" as x.', "Add Rec LoadPath"),
         ('Declare ML\nModule "x".', "Declare ML Module"),
@@ -89,7 +91,7 @@ def test_assumptions(output: str, names: list[str]) -> None:
     assert assumptions(output) == names
 
 
-PIECES = ["Theorem ", "t", " : ", ".", "\n", "(", ")", '"', "(*", "*)", "#[", "Load", "{", "Time "]
+PIECES = ["1: ", "all", "Theorem ", "t", " : ", ".", "\n", "(", ")", '"', "(*", "*)", "#[", "Load", "{", "Time "]
 
 
 @given(st.lists(st.sampled_from(PIECES)).map("".join))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.verifying import lean_kimina
+from curate.verifying import get, lean_kimina
 from curate.verifying.lean_kimina import Kimina, read_reply
 from curate.verifying.lean_project import read_lines
 from curate.verifying.lean_repl import Repl
 from curate.verifying.lean_reply import Failure, Message, axioms_of, judged, of_repl
+from curate.verifying.pool import Pool
 from fake_lean import FakeKimina, put_lake, sessions
 
 HEADER = "import Mathlib"
@@ -82,6 +84,39 @@ def test_a_program_that_is_no_repl_is_an_error(tmp_path: Path, script: str, deta
     repl = Repl((str(program),), tmp_path, time_limit=5, memory_mb=500)
     assert repl(HEADER, "theorem t : True := trivial") == Failure("error", detail)
     repl.close()
+
+
+def test_in_a_pool_a_worker_keeps_its_repl_and_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = put_lake(tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    settings = {"project": str(tmp_path), "repl": str(program), "form": "continuation"}
+    limits = get("lean", settings).limits
+    assert limits
+    with Pool("lean", settings, limits, n_workers=1) as pool:
+        first, alive = outcomes(pool, "ok", "error"), running(tmp_path)
+        again = outcomes(pool, "ok_without_axioms", "weaker")
+        assert (first, again) == (["correct", "incorrect"], ["correct", "incorrect"])
+        assert alive == running(tmp_path) != []
+        assert outcomes(pool, "crash", "sorry") == ["error", "incorrect"]
+        assert running(tmp_path) != alive
+    assert running(tmp_path) == []
+
+
+def outcomes(pool: Pool, *cases: str) -> list[str]:
+    pairs = [(f"  rfl -- case {case}", "theorem t : 1 = 1 := by\n") for case in cases]
+    return [verdict.outcome for verdict, _ in pool.verdicts(pairs)]
+
+
+def running(folder: Path) -> list[int]:
+    """Return the processes whose command names a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(folder) in (process / "cmdline").read_text(errors="replace"):
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return sorted(found)
 
 
 def test_long_proofs_pass_the_pipes(repl: Repl) -> None:
