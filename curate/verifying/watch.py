@@ -166,7 +166,7 @@ def kill(process: subprocess.Popen[bytes]) -> int:
 
     Its first process inside goes first, and the one outside reaps it; else a zombie would be left to whoever adopts orphans.
     """
-    with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+    with contextlib.suppress(ProcessLookupError, FileNotFoundError, subprocess.TimeoutExpired):
         if process.poll() is None:
             for child in children(process.pid):
                 os.kill(child, signal.SIGKILL)
