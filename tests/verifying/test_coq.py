@@ -87,6 +87,39 @@ def test_incorrect(text: str, detail: str) -> None:
     assert detail in str(verdict.detail)
 
 
+SEAL = "Module Type T. Parameter swap : forall A B : Prop, A /\\ B -> B /\\ A. End T."
+FUNCTOR = f"Module Type T. Axiom any : False. End T. Module F (X : T). {STATED} Proof. destruct X.any. Qed. End F."
+QUIET = "#[global] Set Printing All. #[global] Set Printing Width 5. #[global] Set Universe Polymorphism."
+
+
+@pytest.mark.slow
+@needs_coq
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        (f"From Coq Require Import ssreflect. {STATED} Proof. by move=> [a b]; split. Qed.", None),
+        (f"From Ltac2 Require Import Ltac2. {STATED} {PROOF}", None),
+        (f"From Coq Require Import Program Utf8 List String ZArith Lia Reals Psatz. {STATED} {PROOF}", None),
+        (f"{QUIET} {STATED} {PROOF}", None),
+        ("Notation swap := (fun (A B : Prop) (h : A /\\ B) => conj (proj2 h) (proj1 h)).", None),
+        (f"{QUIET} {STATED} Proof. Admitted.", "assumes swap"),
+        ("Notation swap := (fun (A B : Prop) (h : A /\\ B) => h).", "no proof of the statement"),
+        (f"{SEAL} Module M : T. {STATED} Admitted. End M. Definition swap := M.swap.", "assumes M.swap"),
+        (f"{FUNCTOR} Module M. Axiom any : False. End M. Module N := F M. Definition swap := N.swap.", "assumes M.any"),
+        (f"#[bypass_check(guard)] Fixpoint f (n : nat) : False := f n. {STATED} destruct (f 0). Qed.", "assumes f is"),
+        (
+            "Require Import Program. Program Lemma swap (A B : Prop) : A /\\ B -> B /\\ A. Admit Obligations.",
+            "There are",
+        ),
+        (f"(* {STATED} {PROOF}", "Syntax Error: Lexer: Unterminated comment"),
+    ],
+)
+def test_what_proofs_may_use_and_what_hides_nothing(text: str, detail: str | None) -> None:
+    verdict = get("coq")(fence(text), SWAP)
+    assert verdict.outcome == ("incorrect" if detail else "correct"), verdict
+    assert str(verdict.detail).startswith(str(detail))
+
+
 @needs_coq
 def test_the_preamble_of_the_answer_is_there_whether_the_proof_repeats_it_or_not() -> None:
     preamble = "Open Scope nat_scope.\nInductive color := red | blue."
