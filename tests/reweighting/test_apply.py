@@ -17,7 +17,7 @@ ALL = {
     "unlikely_by_sum": recipes.unlikely_grpo(beta_rank=0.25, rank_by="sum", among="correct", scale="none"),
     "he2025_release": recipes.he2025_release(),
     "spectral_grpo": recipes.spectral_grpo(),
-    "spectral_all": recipes.spectral_grpo(scope="all", shape="linear"),
+    "spectral_all": recipes.spectral_grpo(scope="all", curve="linear"),
     "unlikely_spectral": recipes.unlikely_spectral(beta_rank=0.25),
     "diverse_grpo": recipes.diverse_grpo(lambda_div=0.5),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from curate.reweighting import describe, describe_piece, names
 from curate.reweighting.registry import KINDS, Kind, entry
 from curate.reweighting.specimen import survives
+from curate.verbs.reweight import reweight
 
 RECIPES = names()
 PIECES = [(kind, name) for kind in KINDS if kind != "recipe" for name in names(kind)]
@@ -80,3 +82,9 @@ def test_every_piece_has_a_sentence_and_an_example_that_builds(kind: Kind, name:
 def test_pieces_have_names_of_their_own_so_that_a_table_of_parameters_has_one_owner() -> None:
     pieces = [name for _, name in PIECES]
     assert len(set(pieces)) == len(pieces)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_no_parameter_has_the_name_of_an_option_of_the_command_so_that_a_job_can_set_it(name: str) -> None:
+    options = {option.rstrip("_") for option in inspect.signature(reweight).parameters}
+    assert not options & {parameter["name"] for parameter in describe(name)["parameters"]}

@@ -151,7 +151,7 @@ def test_groups_of_one_prompt_weigh_alike_unless_each_is_taken_alone() -> None:
     # losses: p 4/6 for both its groups, q 1/4; alone 1/2, 3/4, 1/4
     by_prompt = reweight(frame, recipes.cvar_dro(alpha=2 / 3))["weight"].to_list()
     assert by_prompt == pytest.approx([1.5] * 6 + [0.0] * 4)
-    alone = reweight(frame, recipes.cvar_dro(alpha=1 / 3, by="group"))["weight"].to_list()
+    alone = reweight(frame, recipes.cvar_dro(alpha=1 / 3, unit="group"))["weight"].to_list()
     assert alone == pytest.approx([0.0, 0.0, 3.0, 3.0, 3.0, 3.0, 0.0, 0.0, 0.0, 0.0])
 
 
@@ -197,7 +197,7 @@ def test_a_gate_and_a_weighting_go_with_a_recipe_by_name() -> None:
     assert made.name == "grpo"
     assert made.parameters["eps"] == 1.0
     assert [gate["name"] for gate in made.parameters["gate"]] == ["not_all_wrong", "mixed"]
-    assert made.parameters["weighting"] == {"name": "cvar", "alpha": 0.5, "by": "prompt"}
+    assert made.parameters["weighting"] == {"name": "cvar", "alpha": 0.5, "unit": "prompt"}
     assert "prompt_id" in needed_columns(made)
     assert compose_named("grpo").parameters == {"eps": 1e-6, "keep_groups": "mixed"}
 

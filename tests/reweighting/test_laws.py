@@ -102,7 +102,7 @@ def test_a_steep_spectral_grade_is_grpo_on_past_the_middle_or_not(rts: list[floa
 def test_a_flat_spectral_grade_is_linear(rts: list[float]) -> None:
     wrong = frame_of([[{"reward": 0.0, "mean_logprob": None, "rts": score} for score in rts]])
     flat = reweight(wrong, recipes.spectral_grpo(beta=1e-3, eps=0, keep_groups="all"))
-    linear = reweight(wrong, recipes.spectral_grpo(shape="linear", eps=0, keep_groups="all"))
+    linear = reweight(wrong, recipes.spectral_grpo(curve="linear", eps=0, keep_groups="all"))
     assert flat["advantage"].to_list() == pytest.approx(linear["advantage"].to_list(), abs=1e-6)
 
 

@@ -71,7 +71,7 @@ def trajectory_score(sample: Sample, no_error: str) -> float | None:
 
 
 def grade(rts: float, p: dict[str, Any]) -> float:
-    if p["shape"] == "linear":
+    if p["curve"] == "linear":
         return float(p["graded_max"] * rts)
     return float(p["graded_max"] / (1 + math.exp(-p["beta"] * (rts - p["gamma"]))))
 
@@ -230,7 +230,7 @@ UNLIKELY: list[dict[str, Any]] = [
 ]
 SPECTRAL: list[dict[str, Any]] = [
     {},
-    {"scope": "all", "shape": "linear", "graded_max": 0.5, "keep_groups": "mixed"},
+    {"scope": "all", "curve": "linear", "graded_max": 0.5, "keep_groups": "mixed"},
     {"scope": "all", "no_error": "last_step", "keep_groups": "all", "beta": 3},
     {"damping": 0.25, "one_sided": True, "min_spread": 0.3, "no_error": "last_step"},
     {"min_spread": 0.5, "keep_groups": "all", "gamma": 0.2},
@@ -242,7 +242,7 @@ COMBINED: list[dict[str, Any]] = [
     {"beta_rank": 0.25},
     {"beta_rank": 0.5, "among": "correct", "no_error": "last_step", "min_spread": 0.25, "one_sided": True},
     {"beta_rank": 0.5, "ties": "index", "rank_by": "sum", "clamp_sign": True, "keep_groups": "all"},
-    {"beta_rank": 0.5, "shape": "linear", "keep_groups": "mixed", "damping": 0},
+    {"beta_rank": 0.5, "curve": "linear", "keep_groups": "mixed", "damping": 0},
 ]
 KEEP: list[dict[str, Any]] = [{}, {"keep_groups": "not_all_correct"}, {"keep_groups": "all"}]
 CASES = [

@@ -159,18 +159,18 @@ def test_min_spread_makes_a_narrow_all_wrong_group_degenerate(min_spread: float,
 
 def test_scope_all_grades_the_wrong_samples_of_mixed_groups_too() -> None:
     frame = group([1.0, 0.0, 0.0], rts=[None, 0.5, 0.25])
-    graded = reweight(frame, recipes.spectral_grpo(scope="all", shape="linear", graded_max=0.5))
+    graded = reweight(frame, recipes.spectral_grpo(scope="all", curve="linear", graded_max=0.5))
     assert graded["shaped"].to_list() == [1.0, 0.25, 0.125]
-    plain = reweight(frame, recipes.spectral_grpo(shape="linear"))
+    plain = reweight(frame, recipes.spectral_grpo(curve="linear"))
     assert plain["shaped"].to_list() == [1.0, 0.0, 0.0]
 
 
 def test_no_error_found_is_no_rts_or_the_last_step() -> None:
     judged = {"rts": [0.25, None, None], "first_error_step": [2, None, None], "n_steps": [4, 4, None]}
     frame = group([0.0] * 3, **judged)
-    null = reweight(frame, recipes.spectral_grpo(shape="linear"))
+    null = reweight(frame, recipes.spectral_grpo(curve="linear"))
     assert null["drop_reason"].to_list() == ["no_rts" if i else "singleton" for i in range(3)]
-    last_step = reweight(frame, recipes.spectral_grpo(shape="linear", no_error="last_step"))
+    last_step = reweight(frame, recipes.spectral_grpo(curve="linear", no_error="last_step"))
     assert last_step["shaped"].to_list() == [0.25, 0.75, None]
     assert last_step["drop_reason"].to_list() == [None, None, "no_rts"]
 

@@ -51,7 +51,7 @@ def train(recipe: Recipe, steps: int) -> list[float]:
 
 
 def test_graded_rewards_learn_faster_than_plain_ones() -> None:
-    graded = train(recipes.spectral_grpo(scope="all", shape="linear", eps=0, keep_groups="all"), 100)
+    graded = train(recipes.spectral_grpo(scope="all", curve="linear", eps=0, keep_groups="all"), 100)
     plain = train(recipes.grpo(eps=0, keep_groups="all"), 100)
     after = [1, 5, 10, 20, 50, 100]
     assert [graded[k - 1] for k in after] == pytest.approx([0.2899, 0.4687, 0.6670, 0.8495, 0.9506, 0.9774], abs=5e-5)

@@ -8,7 +8,7 @@ from curate.reweighting.pieces import KeepGroups
 from curate.reweighting.recipe import Recipe
 from curate.reweighting.recipes.likelihood import UNLIKELY
 from curate.reweighting.registry import register
-from curate.reweighting.shaping.graded import NoError, Scope, Shape
+from curate.reweighting.shaping.graded import Curve, NoError, Scope
 from curate.reweighting.shaping.unlikeliness import Among, RankBy, Ties
 
 SPECTRAL = "arXiv 2505.11595"
@@ -19,7 +19,7 @@ def spectral_grpo(
     scope: Scope = "all_wrong",
     beta: float = 10.0,
     gamma: float = 0.5,
-    shape: Shape = "logistic",
+    curve: Curve = "logistic",
     graded_max: float = 1.0,
     damping: float = 1.0,
     one_sided: bool = False,
@@ -33,7 +33,7 @@ def spectral_grpo(
     """Grade wrong samples by how far they got, so that an all-wrong group still teaches.
 
     R = r for a correct sample, for a wrong one graded_max / (1 + exp(-beta * (RTS - gamma))) or, with
-    ``shape="linear"``, graded_max * RTS; A = (R - mean) / (std + eps). ``scope="all_wrong"`` grades only groups
+    ``curve="linear"``, graded_max * RTS; A = (R - mean) / (std + eps). ``scope="all_wrong"`` grades only groups
     without a success (the paper's experiments), "all" every wrong sample (its equation). In all-wrong groups
     ``damping`` scales the advantage, ``one_sided`` clips it at <= 0, and an RTS range below ``min_spread`` makes the
     group degenerate. ``no_error="last_step"`` gives (S-1)/S where the judge found no error in a wrong sample (it reads
@@ -47,7 +47,7 @@ def spectral_grpo(
     identical RTS give no signal.
     """
     grades = shaping.graded(
-        scope, beta, gamma, shape, graded_max, damping, one_sided, min_spread, no_error, until_round, round
+        scope, beta, gamma, curve, graded_max, damping, one_sided, min_spread, no_error, until_round, round
     )
     return compose(estimators.grpo(eps), shape=[grades], gate=[gates.groups(keep_groups)])
 
@@ -61,7 +61,7 @@ def unlikely_spectral(
     clamp_sign: bool = False,
     beta: float = 10.0,
     gamma: float = 0.5,
-    shape: Shape = "logistic",
+    curve: Curve = "logistic",
     graded_max: float = 1.0,
     damping: float = 0.25,
     one_sided: bool = False,
@@ -84,7 +84,7 @@ def unlikely_spectral(
         estimators.grpo(eps),
         shape=[
             shaping.unlikeliness(beta_rank, rank_by, among, ties, clamp_sign),
-            shaping.graded("all_wrong", beta, gamma, shape, graded_max, damping, one_sided, min_spread, no_error),
+            shaping.graded("all_wrong", beta, gamma, curve, graded_max, damping, one_sided, min_spread, no_error),
         ],
         gate=[gates.groups(keep_groups)],
     )

@@ -15,7 +15,7 @@ from curate.reweighting.registry import shaping
 from curate.reweighting.values import at_least_0, in_unit_interval
 
 Scope = Literal["all_wrong", "all"]
-Shape = Literal["logistic", "linear"]
+Curve = Literal["logistic", "linear"]
 NoError = Literal["null", "last_step"]
 
 
@@ -24,7 +24,7 @@ def graded(
     scope: Scope = "all_wrong",
     beta: float = 10.0,
     gamma: float = 0.5,
-    shape: Shape = "logistic",
+    curve: Curve = "logistic",
     graded_max: float = 1.0,
     damping: float = 1.0,
     one_sided: bool = False,
@@ -35,7 +35,7 @@ def graded(
 ) -> Shaping:
     """Grade wrong samples by how far they got, so that an all-wrong group still teaches (arXiv 2505.11595).
 
-    R = graded_max / (1 + exp(-beta * (RTS - gamma))) or, with ``shape="linear"``, graded_max * RTS, for the wrong
+    R = graded_max / (1 + exp(-beta * (RTS - gamma))) or, with ``curve="linear"``, graded_max * RTS, for the wrong
     samples of all-wrong groups, with ``scope="all"`` of every group that trains; the others keep their reward. In
     all-wrong groups ``damping`` scales the advantage, ``one_sided`` clips it at <= 0, and an RTS range below
     ``min_spread`` makes the group degenerate. After ``until_round`` nothing is changed.
@@ -53,7 +53,7 @@ def graded(
         return wrong & ~has_success() if scope == "all_wrong" else wrong
 
     def reshape(reward: pl.Expr, trains: pl.Expr) -> pl.Expr:
-        return pl.when(acts(trains)).then(grade(rts, beta, gamma, shape, graded_max)).otherwise(reward)
+        return pl.when(acts(trains)).then(grade(rts, beta, gamma, curve, graded_max)).otherwise(reward)
 
     def missing(trains: pl.Expr) -> Mapping[str, pl.Expr]:
         return {"no_rts": acts(trains) & rts.is_null()}
@@ -82,13 +82,13 @@ def trajectory_score(no_error: NoError) -> pl.Expr:
     return pl.when(found_none).then((steps - 1) / steps).otherwise(rts)
 
 
-def grade(rts: pl.Expr, beta: float, gamma: float, shape: Shape, graded_max: float) -> pl.Expr:
+def grade(rts: pl.Expr, beta: float, gamma: float, curve: Curve, graded_max: float) -> pl.Expr:
     """Grade a wrong sample by its RTS, in [0, graded_max], increasing (arXiv 2505.11595).
 
     logistic: graded_max / (1 + exp(-beta * (RTS - gamma))); linear: graded_max * RTS. A null RTS gives null.
     ``linear`` and ``graded_max`` (1 in the paper) are ours.
     """
-    if shape == "linear":
+    if curve == "linear":
         return graded_max * rts
     return graded_max / (1 + (-beta * (rts - gamma)).exp())
 
