@@ -49,17 +49,20 @@ def compare(dataset: DatasetDir, json: Json = False) -> None:
         print_json(recipes | {each.title: each.as_json() for each in compared})
         return
     if together:
-        _print_recipes(str(dataset), variants)
+        _print_recipes(str(dataset), variants, data.maker("likelihoods"))
         print_correlations(together)
     print_strategies(compared)
 
 
-def _print_recipes(dataset: str, variants: dict[str, dict[str, Any]]) -> None:
-    from curate.console import print_table
+def _print_recipes(dataset: str, variants: dict[str, dict[str, Any]], maker: str) -> None:
+    from curate.console import print_table, say
 
     title = f"{dataset}: |A|w is the sum over samples, effective how many equal ones would be as noisy"
     print_table(HEADS, [[name, *_row(each)] for name, each in variants.items()], title=title)
     ranked = [[name, *_by_rank(each)] for name, each in variants.items()]
+    if all(set(row[1:]) == {"-"} for row in ranked):
+        say(f"mean advantage by likelihood rank is not known: no recipe was given likelihoods (`{maker}` makes them)")
+        return
     heads = ("recipe", "likeliest quarter", "second", "third", "rarest")
     print_table(heads, ranked, title="mean advantage of the correct samples, by quarter of likelihood rank")
 

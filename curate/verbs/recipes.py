@@ -110,7 +110,7 @@ def _print_recipe(described: dict[str, Any]) -> None:
     pieces += [("weighting", [made["weighting"]])] if "weighting" in made else []
     print(f"Pieces: {'; '.join(_pieces(kind, each) for kind, each in pieces if each)}\n")
     example = ", ".join(f"{key} {_shown(value)}" for key, value in described["example"].items())
-    title = "what survives in groups of four" + (f" ({example})" if example else "")
+    title = "what survives in groups of four" + (f", {example}" if example else "")
     print_table(
         ("group", "A of its samples"),
         [[n.replace("_", "-"), survives(v)] for n, v in described["survival"].items()],
@@ -127,4 +127,6 @@ def _pieces(kind: str, pieces: list[dict[str, Any]]) -> str:
 
 
 def _shown(default: object) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
     return "unset" if default is None else str(default)
