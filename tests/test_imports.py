@@ -29,11 +29,15 @@ LIBRARIES = {
     "orjson",
     "aiohttp",
     "stamina",
+    "math_verify",
+    "sympy",
+    "re2",
+    "reasoning_gym",
 }
 
 ALLOWED = {  # folder -> (modules of curate beside itself, libraries)
     "reweighting": ({"errors"}, {"polars", "numpy"}),
-    "verifying": ({"errors", "records"}, {"orjson", "pydantic"}),
+    "verifying": ({"errors", "records"}, {"math_verify", "sympy", "re2", "reasoning_gym", "orjson", "pydantic"}),
     "judging": ({"errors", "records", "serving"}, {"orjson"}),
     "models": ({"errors"}, {"torch", "transformers"}),
     "likelihood": ({"errors", "records", "models", "serving"}, {"polars", "torch"}),
@@ -43,7 +47,7 @@ ALLOWED = {  # folder -> (modules of curate beside itself, libraries)
     "pairing": ({"errors"}, {"polars"}),
     "evaluating": ({"errors", "records"}, {"polars", "numpy"}),
     "reporting": ({"errors", "records", "console"}, {"polars", "altair"}),
-    "tasks": ({"errors", "records"}, set()),
+    "tasks": ({"errors", "records"}, {"reasoning_gym"}),
     "importing": ({"errors", "records", "ids"}, {"polars", "pyarrow", "numpy", "orjson"}),
     "checking": (set(), {"polars", "numpy"}),
     "exporting": (SPINE, {"polars", "pyarrow"}),

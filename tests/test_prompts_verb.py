@@ -84,6 +84,19 @@ def test_countdown_prompts_carry_problem_reference_and_origin(tmp_path: Path) ->
     assert twice.height == 4
 
 
+def test_prompts_of_a_reasoning_gym_task_carry_their_entry(tmp_path: Path) -> None:
+    arguments = ["reasoning_gym:leg_counting", "--to", tmp_path / "d", "--n", 5, "--seed", 2]
+    assert "task reasoning_gym:leg_counting: 5 train problems, seed 2" in curate("prompts", *arguments)
+    rows = Dataset(tmp_path / "d").scan("prompts").collect().to_dicts()
+    assert len(rows) == 5
+    for row in rows:
+        entry = json.loads(row["answer"])["entry"]
+        assert (row["prompt"], row["reference"]) == (entry["question"], entry["answer"])
+        assert (row["source"], row["domain"]) == ("reasoning_gym:leg_counting", "leg_counting")
+    assert "nothing to do" in curate("prompts", *arguments)
+    assert "seed: 2 then, 3 now" in curate("prompts", *arguments[:-1], 3, code=2)
+
+
 def test_a_second_run_has_nothing_to_do_also_after_the_ids_were_filled(data: Dataset, source: Path) -> None:
     assert data.parts(PROMPTS) == NAMES
     assert bring(source, data.root) == "prompts: nothing to do, 3 part(s) are there\n"
@@ -210,6 +223,10 @@ def test_prompts_of_an_import_are_not_replaced(tmp_path: Path) -> None:
         (["countdown", "--n", "3", "--answer-column", "a"], "--answer-column belongs to files"),
         (["countdown", "--n", "999999"], "only 3498 train countdown problems"),
         (["q.jsonl", "--numbers", "3"], "--numbers belongs to the task countdown"),
+        (["reasoning_gym:maze"], "the task reasoning_gym:maze makes as many prompts as you ask for: give --n"),
+        (["reasoning_gym:maze", "--n", "3", "--numbers", "3"], "--numbers belongs to the task countdown"),
+        (["reasoning_gym:maze", "--n", "3", "--split", "test"], "--split train or heldout"),
+        (["reasoning_gym:maz", "--n", "3"], "did you mean 'maze'?"),
         (["gone.jsonl"], "gone.jsonl is neither a file nor a folder nor a task"),
         (["countdwn", "--n", "3"], "did you mean 'countdown'?"),
     ],

@@ -11,11 +11,11 @@ NAME = "countdown"
 
 
 class TaskPrompt(NamedTuple):
-    """One prompt of a built-in task; a verifier compares with ``answer``, ``reference`` is one solution."""
+    """One prompt of a built-in task; a verifier compares with ``answer``, ``reference`` is one solution (null = none known)."""
 
     prompt: str
     answer: str
-    reference: str
+    reference: str | None
     domain: str
 
 

@@ -32,7 +32,10 @@ TASK_DEFAULTS: dict[str, Any] = {"split": "train", "numbers": 3, "highest": 12}
 
 def prompts(
     source: Annotated[
-        str, typer.Argument(metavar="PATH_OR_TASK", help="A file, a folder, countdown, or reasoning_gym:TASK.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="PATH_OR_TASK", help="A file, a folder, countdown, or reasoning_gym:TASK.", show_default=False
+        ),
     ],
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder of the dataset.", show_default=False)],
     n: Annotated[int | None, typer.Option(min=1, help="How many prompts, chosen by --seed; a task needs it.")] = None,
@@ -78,7 +81,13 @@ def prompts(
     check_source(source, n, task, columns)
     data = Dataset(to, create=True)
     about = _task_settings(source, task) if _is_task(source) else _stored(data, Path(source), split, columns)
-    parameters = {"source": source if _is_task(source) else TASK, **about, "n": n, "seed": seed if n else None, "prompts_per_part": prompts_per_part}
+    parameters = {
+        "source": source if _is_task(source) else TASK,
+        **about,
+        "n": n,
+        "seed": seed if n else None,
+        "prompts_per_part": prompts_per_part,
+    }
     named = {f"{name.removeprefix('prompt_')}_column": column for name, column in columns.items()}
     again = command(
         "prompts", source, to=DATASET, n=n, seed=seed or None, **task, **named, prompts_per_part=prompts_per_part

@@ -10,9 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from functools import lru_cache
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from curate.errors import ConfigError
 from curate.records import Verdict
@@ -20,7 +18,7 @@ from curate.verifying.boxed import last_boxed
 from curate.verifying.stated import last_stated, stated_as_final
 from curate.verifying.verifier import Limits, Verifier
 
-MEMORY_MB = 2000
+LIMITS = Limits(seconds=10, memory_mb=2000)
 
 _MARKED = re.compile(r"\n|\$[^$]+\$|(?<!\\)\\[(\[]|\\(?:boxed|fbox)\{")
 _INTEGER = re.compile(r"-?[0-9]{1,30}")
@@ -67,17 +65,14 @@ def gold(answer: str, reference: str | None) -> str:
     return f"\\boxed{{{stated_by(answer) or answer}}}"
 
 
-def math(seconds: Annotated[float, Field(gt=0)] = 10.0) -> Verifier:
-    r"""Judge the last \boxed{...} (or stated answer) against the answer, equal as mathematics (math-verify).
-
-    seconds: wall-clock limit of one comparison; beyond it the outcome is timeout.
-    """
+def math() -> Verifier:
+    r"""Judge the last \boxed{...} (or stated answer) against the answer, equal as mathematics (math-verify)."""
     try:
         import math_verify
     except ImportError:
         raise ConfigError("verifier math needs math-verify: pip install 'curate[math]'") from None
     logging.getLogger(math_verify.__name__).setLevel(logging.ERROR)  # it warns that its timeouts are off
-    return Verifier("math", extract, compare, gold, Limits(seconds, MEMORY_MB))
+    return Verifier("math", extract, compare, gold, LIMITS)
 
 
 @lru_cache(maxsize=1024)  # the samples of a group share their answer

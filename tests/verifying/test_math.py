@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.errors import ConfigError
 from curate.records import Verdict
 from curate.verifying import get
 from curate.verifying.boxed import last_boxed
@@ -176,9 +175,3 @@ def test_the_library_is_asked_for_where_it_is_missing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'curate[math]'" in done.stdout
-
-
-def test_a_limit_that_is_no_time_is_refused() -> None:
-    assert get("math", {"seconds": 2}).limits is not None
-    with pytest.raises(ConfigError, match="seconds: Input should be greater than 0"):
-        get("math", {"seconds": 0})

@@ -8,7 +8,13 @@ from curate.errors import ConfigError
 from curate.verifying import get, names
 
 MILLION = 1_000_000
-IN_PROCESS = ["exact", "gsm8k", "numeric"]
+IN_PROCESS: dict[str, tuple[dict[str, str], str]] = {  # verifier -> settings, an answer
+    "exact": ({}, "18.5"),
+    "gsm8k": ({}, "18.5"),
+    "numeric": ({}, "18.5"),
+    "multiple_choice": ({}, "C"),
+    "regex": ({"pattern": r"([\d.]+)"}, "18.5"),
+}
 HOSTILE = [
     "9**9**9**9",
     "__import__('os').system('true')",
@@ -43,18 +49,30 @@ HOSTILE = [
 @pytest.mark.parametrize("name", IN_PROCESS)
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:12]))
 def test_hostile_text_gets_a_verdict(name: str, text: str) -> None:
-    assert get(name)(text, "18.5").outcome in ("incorrect", "unparsable")
-    assert get(name)("nothing", text).outcome in ("incorrect", "unparsable", "error")
+    settings, answer = IN_PROCESS[name]
+    assert get(name, settings)(text, answer).outcome in ("incorrect", "unparsable")
+    assert get(name, settings)("nothing", text).outcome in ("incorrect", "unparsable", "error")
+
+
+@pytest.mark.parametrize("name", ["math", "reasoning_gym"])
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:12]))
+def test_hostile_text_is_read_in_this_process_where_only_comparing_needs_a_worker(name: str, text: str) -> None:
+    verifier = get(name)
+    assert verifier.limits is not None
+    extracted = verifier.extract(text)
+    assert extracted is None or 0 < len(extracted) <= 100_000
 
 
 @pytest.mark.parametrize("name", IN_PROCESS)
 @given(completion=st.text(), answer=st.text())
 def test_any_text_gets_a_verdict(name: str, completion: str, answer: str) -> None:
-    assert get(name)(completion, answer).outcome in ("correct", "incorrect", "unparsable", "error")
+    assert get(name, IN_PROCESS[name][0])(completion, answer).outcome in ("correct", "incorrect", "unparsable", "error")
 
 
 def test_unknown_name_lists_the_known_ones_and_a_guess() -> None:
-    with pytest.raises(ConfigError, match=r"'gsmk8' \(did you mean 'gsm8k'\?\); known: code, command, coq, exact, gsm8k,"):
+    with pytest.raises(
+        ConfigError, match=r"'gsmk8' \(did you mean 'gsm8k'\?\); known: code, command, coq, exact, gsm8k,"
+    ):
         get("gsmk8")
     with pytest.raises(ConfigError, match=r"'zzz'; known: code, command, coq, exact"):
         get("zzz")
@@ -68,13 +86,14 @@ def test_unknown_setting_is_refused() -> None:
 @pytest.mark.parametrize("name", IN_PROCESS)
 def test_each_verifier_has_its_own_name_and_runs_in_this_process(name: str) -> None:
     assert name in names()
-    verifier = get(name)
+    verifier = get(name, IN_PROCESS[name][0])
     assert (verifier.name, verifier.limits) == (name, None)
 
 
 @pytest.mark.parametrize("name", IN_PROCESS)
 def test_the_gold_answer_is_correct(name: str) -> None:
-    verifier = get(name)
-    gold = verifier.gold("18", None)
+    settings, answer = IN_PROCESS[name]
+    verifier = get(name, settings)
+    gold = verifier.gold(answer, None)
     assert gold is not None
-    assert verifier(gold, "18").outcome == "correct"
+    assert verifier(gold, answer).outcome == "correct"
