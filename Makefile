@@ -32,6 +32,7 @@ lint: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/reweight.py
+	$(BIN)/python benchmarks/recipes.py
 	$(BIN)/python benchmarks/sample_local.py
 	$(BIN)/python benchmarks/sample.py
 	$(BIN)/python benchmarks/sample.py --memory
