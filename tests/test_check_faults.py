@@ -299,3 +299,16 @@ def test_what_a_self_test_found_is_told_for_prompts_that_were_sampled(copy: Data
     said = found(copy.root)
     assert [(each["fault"], each["where"], each["n"]) for each in said["faults"]] == [("failing_gold", "prompts", 16)]
     assert said["not_looked_at"] == []
+
+
+def test_a_model_without_a_tokenizer_still_scores_ids_and_prompts_that_are_gone_are_said(
+    copy: Dataset, tmp_path: Path
+) -> None:
+    from curate.verbs.lookup import POLICIES
+
+    bare = tmp_path / "bare"
+    shutil.copytree(POLICIES / "countdown-strong", bare, ignore=shutil.ignore_patterns("tokenizer*"))
+    shifted(copy)
+    assert [each["fault"] for each in found(copy.root, "--model", bare)["faults"]] == ["shifted_logprobs"]
+    shutil.rmtree(copy.root / "prompts")
+    assert any("has no prompts" in sentence for sentence in found(copy.root, "--model", bare)["not_looked_at"])

@@ -27,7 +27,7 @@ def find_faults(
     found: list[Finding] = []
     not_looked_at: list[str] = []
     has_samples = bool(data.parts(TableRef("samples")))
-    words = find_tokenizer(data, tokenizer or model) if has_samples else None
+    words = find_tokenizer(data, tokenizer, model) if has_samples else None
     if data.parts(TableRef("prompts")):
         found += template_twice(data, words)
     if has_samples:

@@ -126,7 +126,8 @@ def _judged(data: Dataset, ref: TableRef, parameters: dict[str, Any]) -> tuple[l
 
     columns = ["n_steps", "first_error_step", "votes", "reply", "error"]
     rows = beside(data, ["prompt_id", "completion"], ref, columns, N_JUDGED)
-    judge = by_rule(parameters["rule"], known_prompts(data)) if "rule" in parameters else by_reply(parameters)
+    known = known_prompts(data) if data.parts(PROMPTS) else {}
+    judge = by_rule(parameters["rule"], known) if "rule" in parameters else by_reply(parameters)
     found, zeros, n_replies = [], [], 0
     for row in rows.iter_rows(named=True):
         place = key(row["group_id"], row["sample_index"])

@@ -20,15 +20,18 @@ FEW_SHARE = 0.05  # of prompts: below it they may speak of templates
 ODD_SHARE = 0.01  # of samples: below it a tokenizer's oddities
 
 
-def find_tokenizer(data: Dataset, given: Path | None) -> Any:
-    """Return the tokenizer that is given, else the one the samples were made with, where it still lies there; else null."""
+def find_tokenizer(data: Dataset, given: Path | None, model: Path | None) -> Any:
+    """Return the tokenizer that is given, else the model's, else the one the samples were made with; null for none.
+
+    Raises ConfigError where the one that is given does not load.
+    """
     from curate.errors import ConfigError
     from curate.models.tokenizer import load_tokenizer
     from curate.verbs.lookup import POLICIES, find_checkpoint
 
     if given is not None:
         return load_tokenizer(find_checkpoint(given))
-    names = [*_sampled_with(data), *(POLICIES / name for name in _policies(data))]
+    names = [*([model] if model else []), *_sampled_with(data), *(POLICIES / name for name in _policies(data))]
     for folder in names:
         try:
             return load_tokenizer(find_checkpoint(folder))
