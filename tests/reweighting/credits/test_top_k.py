@@ -11,7 +11,7 @@ import pytest
 
 from curate.reweighting import recipes
 from curate.reweighting.apply import reweight
-from curate.reweighting.credits.top_k import Stored, divergence, position_weights
+from curate.reweighting.credits.top_k import WINDOW, Stored, divergences, position_weights
 
 LN2, LN4 = math.log(2), math.log(4)
 EVEN = [-LN2, -LN2]
@@ -21,6 +21,10 @@ TYPES = {"topk_ids": pl.List(pl.List(pl.Int32)), "topk_logprobs": pl.List(pl.Lis
 
 def f(d: float) -> float:
     return math.exp(d) - d - 1
+
+
+def divergence(group: list[Stored], position: int, *, alive_only: bool = False) -> float:
+    return float(divergences(group, alive_only=alive_only)[position])
 
 
 def frame_of(rewards: list[float | None], stored: list[Any]) -> pl.DataFrame:
@@ -104,7 +108,7 @@ def oracle(group: list[Stored], position: int, *, alive_only: bool) -> float:
     for stored in alive:
         missing = support - set(stored)
         left = max(1 - sum(map(math.exp, stored.values())), 1e-9)
-        rest = min(math.log(left / len(missing)), min(stored.values())) if missing else 0
+        rest = min(math.log(left / len(missing)), min(stored.values(), default=0)) if missing else 0
         table.append({v: stored.get(v, rest) for v in support})
     if not alive_only:
         table += [dict.fromkeys(support, -math.log(len(support)))] * (len(group) - len(alive))
@@ -131,3 +135,15 @@ def test_equals_the_oracle(seed: int, alive_only: bool) -> None:
     made = reweight(frame_of(rewards, group), recipes.tw_grpo(alive_only=alive_only))
     for stored, advantage, tokens in made.select("topk_ids", "advantage", "token_advantages").iter_rows():
         assert tokens == pytest.approx([advantage * w for w in expected[: len(stored)]], rel=1e-5)
+
+
+def test_long_completions_are_read_in_windows() -> None:
+    rng = random.Random(5)
+    lengths = [2 * WINDOW + 3, WINDOW, 1]
+    ids = [[rng.sample(range(9), rng.randint(0, 3)) for _ in range(length)] for length in lengths]
+    group = [Stored(each, [[-rng.uniform(1.2, 3.0) for _ in top] for top in each]) for each in ids]
+    expected = [
+        oracle(group, t, alive_only=False) if any(each[t] for each in ids if t < len(each)) else 0.0
+        for t in range(max(lengths))
+    ]
+    assert divergences(group).tolist() == pytest.approx(expected, abs=1e-9)
