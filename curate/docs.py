@@ -1,10 +1,11 @@
-"""Tables in the documents that are made from the source: the data dictionary, the recipes, the published methods.
+"""Tables in the documents that are made from the source: the data dictionary, the recipes, the published methods, the verifiers.
 
-``python -m curate.docs README.md data/README.md docs/methods.md`` writes each between its markers; a test compares them.
+``python -m curate.docs README.md data/README.md docs/methods.md docs/verifiers.md`` writes each between its markers; a test compares them.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 import tomllib
@@ -13,6 +14,8 @@ from typing import Any
 
 from curate.contracts import TABLES, Column, contract
 from curate.reweighting import describe, names
+from curate.verifying import factory
+from curate.verifying import names as verifiers
 
 
 def dictionary() -> str:
@@ -77,7 +80,33 @@ def _made_by(method: dict[str, Any]) -> str:
     return ", ".join([*(f"`{name}`" for name in method["recipes"]), *pairs])
 
 
-SECTIONS = {"dictionary": dictionary, "recipes": recipe_table, "methods": method_table, "method-names": method_names}
+def verifier_table() -> str:
+    """Return the verifiers with what they do and their settings."""
+    lines = ["| verifier | what it does | settings |", "|---|---|---|"]
+    for name in verifiers():
+        make = factory(name)
+        first = (inspect.getdoc(make) or "").splitlines()[0].replace("``", "`").replace("<", "&lt;").replace("|", "\\|")
+        shown = ", ".join(_setting(parameter) for parameter in inspect.signature(make).parameters.values())
+        lines.append(f"| `{name}` | {first} | {shown or '-'} |")
+    return "\n".join(lines)
+
+
+def _setting(parameter: inspect.Parameter) -> str:
+    is_needed = parameter.default is inspect.Parameter.empty
+    if is_needed or parameter.default is None or len(str(parameter.default)) > LONGEST_DEFAULT:
+        return f"`{parameter.name}`" + (" (needed)" if is_needed else "")
+    return f"`{parameter.name}={parameter.default}`"
+
+
+LONGEST_DEFAULT = 40
+
+SECTIONS = {
+    "dictionary": dictionary,
+    "recipes": recipe_table,
+    "methods": method_table,
+    "method-names": method_names,
+    "verifiers": verifier_table,
+}
 
 
 def inserted(text: str) -> str:

@@ -21,16 +21,27 @@ from curate.verbs import VERBS
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [
     ROOT / name
-    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md", "docs/methods.md", "docs/online.md")
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "data/README.md",
+        "docs/check.md",
+        "docs/methods.md",
+        "docs/online.md",
+        "docs/verifiers.md",
+    )
 ]
 JOBS = sorted((ROOT / "jobs").glob("*.toml"))
 
 
-@pytest.mark.parametrize("path", [ROOT / "README.md", ROOT / "data" / "README.md"], ids=str)
+@pytest.mark.parametrize(
+    "path", [ROOT / name for name in ("README.md", "data/README.md", "docs/verifiers.md")], ids=str
+)
 def test_generated_tables_are_current(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert "begin -->" in text
-    assert docs.inserted(text) == text, "run: python -m curate.docs README.md data/README.md"
+    assert docs.inserted(text) == text, "run: python -m curate.docs README.md data/README.md docs/verifiers.md"
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=str)

@@ -1,7 +1,7 @@
 """The nursery of a pool: a process that makes the verifier once, and forks the workers in which it compares.
 
 ``python -m curate.verifying.nursery`` with one end of a socket as standard input. The job sends ``[name, settings,
-[seconds, memory_mb]]``, then ``["fork", number]`` with the two pipes of a worker, or ``["kill", number]``. The nursery
+[seconds, memory_mb], sys.path]``, then ``["fork", number]`` with the two pipes of a worker, or ``["kill", number]``. The nursery
 says ``["ready"]`` or ``["failed", error, message]``, then ``["died", number, why]``. It adopts the orphans of its workers,
 and when the socket closes, however the job ended, it kills all there is and ends.
 
@@ -126,7 +126,7 @@ class Nursery:
 def main() -> None:
     """Make the verifier that the socket names, and serve its pool."""
     control = socket.socket(fileno=os.dup(0))
-    name, settings, limits = orjson.loads(control.recv(MESSAGE))
+    name, settings, limits, sys.path[:] = orjson.loads(control.recv(MESSAGE))
     try:
         verifier = get(name, settings)
     except Exception as error:  # noqa: BLE001 - a factory runs what its user wrote

@@ -143,7 +143,7 @@ class NurseryProcess:
 
     def __init__(self, name: str, settings: dict[str, Any], limits: Limits) -> None:
         self.name = name
-        self._config = [name, settings, [limits.seconds, limits.memory_mb]]
+        self._config = [name, settings, [limits.seconds, limits.memory_mb], sys.path]
 
     def start(self) -> None:
         """Start it; raises ConfigError or VerifierError, with what it says, where it cannot make the verifier."""
@@ -153,7 +153,7 @@ class NurseryProcess:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `end`
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "curate.verifying.nursery"],
+                [sys.executable, "-P", "-m", "curate.verifying.nursery"],  # -P: a code.py that lies about is no module
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
