@@ -301,6 +301,7 @@ def test_what_a_self_test_found_is_told_for_prompts_that_were_sampled(copy: Data
     assert said["not_looked_at"] == []
 
 
+@pytest.mark.slow
 def test_a_model_without_a_tokenizer_still_scores_ids_and_prompts_that_are_gone_are_said(
     copy: Dataset, tmp_path: Path
 ) -> None:
