@@ -318,7 +318,6 @@ TEXTS = [
 
 SETTINGS: dict[str, dict[str, object]] = {
     "code": {"time_limit": TIME_LIMIT, "memory_mb": MEMORY_MB},
-    "math": {"seconds": TEXT_LIMIT},
     "regex": {"pattern": "(a+)+$"},
 }
 CODE = [*RESOURCES, *REACH, *CHEATS, *UNREADABLE]

@@ -57,7 +57,8 @@ def judged(corpus: list[Hostile]) -> Results:
         verifier = get(name, SETTINGS.get(name))
         ours = [hostile for hostile in corpus if hostile.verifier == name]
         pairs = [(verifier.extract(hostile.completion), hostile.answer) for hostile in ours]
-        with Pool(name, SETTINGS.get(name), verifier.limits or Limits(TEXT_LIMIT, 2000), 2) as pool:
+        has_own = name == "code" and verifier.limits
+        with Pool(name, SETTINGS.get(name), has_own or Limits(TEXT_LIMIT, 2000), 2) as pool:
             for hostile, result in zip(ours, pool.verdicts(pairs), strict=True):
                 results[hostile.name] = result
     return results
