@@ -74,7 +74,6 @@ def escapes(sandbox: Sandbox) -> list[str]:
     home = os.path.expanduser("~")  # noqa: PTH111  (never raises)
     folders = ["/", "/usr/lib", "/dev/shm", "/var/tmp", tempfile.gettempdir(), home, str(Path.cwd()), sys.base_prefix]
     with (
-        tempfile.NamedTemporaryFile(prefix=name) as secret,
         socket.create_server(("127.0.0.1", 0)) as listener,
         socket.socket(socket.AF_UNIX) as abstract,
     ):
@@ -84,7 +83,7 @@ def escapes(sandbox: Sandbox) -> list[str]:
             "name": name,
             "folders": folders,
             "home": home,  # one entry may lead to the interpreter
-            "secrets": [secret.name, "/etc/passwd", f"/proc/{os.getpid()}/environ"],
+            "secrets": ["/etc/passwd", "/etc/hostname", f"/proc/{os.getpid()}/environ"],
             "port": listener.getsockname()[1],
             "environment": list(ENVIRONMENT),
             "processes": PROCESSES,
