@@ -192,7 +192,12 @@ def _arguments(where: str, verb: Callable[..., Any], section: dict[str, Any], fo
     names = {parameter.rstrip("_"): parameter for parameter in parameters}
     given = {option: folder for option in DATASET_OPTIONS if _is_required(parameters.get(option))} | section
     if "set_" in parameters:
-        extra = _dotted({key: value for key, value in given.items() if key not in names})
+        settings = {key: value for key, value in given.items() if key not in names}
+        missing = [
+            name for name, parameter in names.items() if name not in given and _is_required(parameters[parameter])
+        ]
+        _refuse_typos(where, settings, missing, list(names))
+        extra = _dotted(settings)
         given = {key: value for key, value in given.items() if key in names} | {"set": extra}
     fields = {  # a trailing "_" keeps names such as json apart from pydantic's own methods
         f"{name}_": (_field_type(hints[parameter]), Field(_default(parameters[parameter]), alias=name))
@@ -205,6 +210,13 @@ def _arguments(where: str, verb: Callable[..., Any], section: dict[str, Any], fo
         problems = "; ".join(_problem(detail, list(names)) for detail in error.errors())
         raise ConfigError(f"{where}: {problems}") from None
     return {parameter: getattr(checked, f"{name}_") for name, parameter in names.items()}
+
+
+def _refuse_typos(where: str, settings: dict[str, Any], missing: list[str], names: list[str]) -> None:
+    """Raise ConfigError where a setting is all but the name of an option that has to be given."""
+    for key in settings:
+        if hint := did_you_mean(key, missing):
+            raise ConfigError(f"{where}: unknown key {key}{hint}; known: {', '.join(names)}, and settings")
 
 
 def _dotted(values: dict[str, Any], prefix: str = "") -> list[str]:
