@@ -145,3 +145,10 @@ def test_what_a_weighting_comes_to_is_said(data: Dataset) -> None:
         result = CliRunner().invoke(app, ["reweight", str(data.root), *options, *dry])
         assert result.exit_code == 0, result.output
         assert "weights of groups: the 1 that train are worth 1.0 of equal weight" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(("option", "reads"), [("--by", "branches"), ("--ref-scorer", "reference")])
+def test_a_variant_that_is_not_read_is_refused(data: Dataset, option: str, reads: str) -> None:
+    result = CliRunner().invoke(app, ["reweight", str(data.root), "--recipe", "grpo", option, "group"])
+    assert result.exit_code == 2
+    assert f"recipe grpo reads no {reads}: leave {option} group away" in " ".join(result.output.split())

@@ -60,15 +60,19 @@ def _with_answers(data: Dataset, scorer: str | None) -> TableRef:
 
 
 def of_tokens(data: Dataset, recipe: Recipe, by: str | None, ref_scorer: str | None) -> dict[str, TableRef]:
-    """Return the variants beside those that a recipe reads for single tokens; raises ConfigError where one is missing.
+    """Return the variants beside those that a recipe reads for single tokens.
 
-    By what they are read as: ``branches``, and ``reference``, the likelihoods of the second scorer.
+    By what they are read as: ``branches``, and ``reference``, the likelihoods of the second scorer. Raises ConfigError
+    where one is missing, or named for a recipe that does not read it.
     """
     from curate.errors import ConfigError
 
     found = {}
-    for name, table, chosen in ((BRANCHES, BRANCHES, by), (REFERENCE, "likelihoods", ref_scorer)):
+    asked = ((BRANCHES, BRANCHES, "by", by), (REFERENCE, "likelihoods", "ref-scorer", ref_scorer))
+    for name, table, option, chosen in asked:
         read = read_of(recipe, name)
+        if not read and chosen is not None:
+            raise ConfigError(f"recipe {recipe.name} reads no {name}: leave --{option} {chosen} away")
         if not read:
             continue
         try:
