@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.records import Verdict
-from curate.verifying import get
+from curate.verifying import Limits, get
 from curate.verifying.boxed import last_boxed
 from curate.verifying.math import compare, extract, stated_by
+from curate.verifying.pool import Pool
 from curate.verifying.stated import last_stated
 from math_texts import completions
 
@@ -168,6 +169,15 @@ def test_a_million_hostile_characters_are_read_in_little_time(text: str, extract
     started = time.process_time()
     extract(text)
     assert time.process_time() - started < 5  # 0.1 s each; what is quadratic takes hours
+
+
+@pytest.mark.slow
+def test_what_never_ends_is_a_timeout_and_the_rest_is_judged() -> None:
+    endless = ["9^{9^{9^9}}", "(10^{10})!", "\\sum_{n=1}^{10^9} n^n", "{" * 900 + "}" * 900, "(x+y+z)^{300}"]
+    with Pool("math", {}, Limits(seconds=2, memory_mb=2000), 2) as pool:
+        pairs = [pair for text in endless for pair in ((text, "18"), ("18", "\\sqrt{324}"), ("18", text))]
+        outcomes = [verdict.outcome for verdict, _ in pool.verdicts(pairs)]
+    assert outcomes == ["timeout", "correct", "timeout"] * len(endless)
 
 
 @given(st.text(alphabet="\\boxed{}fbox$[]()0123456789.,+-*/^= \n%and answer:is", max_size=200))
