@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 
 from curate.errors import ConfigError
-from curate.verifying.confined import run
-from curate.verifying.sandbox import KINDS, find_sandbox, interpreter
-from curate.verifying.watch import Allowed
+from curate.verifying.programs.confined import run
+from curate.verifying.programs.sandbox import KINDS, find_sandbox, interpreter
+from curate.verifying.programs.watch import Allowed
 
 PROGRAM = "print(int(input()) * 2)"
 

@@ -31,7 +31,7 @@ from typing import NamedTuple
 import math_verify
 
 from curate.verifying import get
-from curate.verifying.pool import Pool, n_cores
+from curate.verifying.workers.pool import Pool, n_cores
 
 GROUP = 32
 REACH = 1.0  # of the ideal, the rate of one process times the workers

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-SESSIONS = Path(__file__).parent / "verifying" / "lean_sessions"
+SESSIONS = Path(__file__).parent / "verifying" / "provers" / "lean_sessions"
 _CASE = re.compile(r"-- case (\w+)")
 _STATEMENT = re.compile(r"-- statement (\w+)")
 _THEOREM = re.compile(r"#print axioms (\w+)")

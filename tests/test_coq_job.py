@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from curate.cli import app
 from curate.dataset import Dataset
-from curate.verifying.coq_statement import parse
+from curate.verifying.provers.coq_statement import parse
 
 JOBS = Path(__file__).parent.parent / "jobs"
 OUTCOMES = {  # kind of sample: outcome and how its detail begins

@@ -15,7 +15,7 @@ import pytest
 import sample_served_case as served
 from curate.dataset import Dataset
 from curate.verbs.self_test import failed_golds
-from curate.verifying.processes import descendants
+from curate.verifying.workers.processes import descendants
 from fake_server import FakeServer
 from stored import countdown_prompts
 from verify_case import run

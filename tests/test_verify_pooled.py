@@ -117,7 +117,7 @@ def journal(data: Dataset) -> list[Path]:
 
 
 def below(pid: int) -> list[int]:
-    from curate.verifying.processes import descendants
+    from curate.verifying.workers.processes import descendants
 
     return descendants(pid)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from curate.records import Verdict
     from curate.verifying import Limits, Verifier
-    from curate.verifying.pool import Pool
+    from curate.verifying.workers.pool import Pool
 
 Sample = tuple[str | None, str | None]  # completion and answer
 MEMO = 1 << 16
@@ -86,7 +86,7 @@ class Judging:
 
     def __enter__(self) -> Self:
         if self.verifier.limits is not None:
-            from curate.verifying.pool import Pool
+            from curate.verifying.workers.pool import Pool
 
             pool = Pool(self._choice.name, self._choice.settings, self.verifier.limits, self._n_workers)
             self._pool = self._opened.enter_context(pool)

@@ -12,9 +12,9 @@ import orjson
 
 from curate.errors import ConfigError
 from curate.records import Verdict
-from curate.verifying.processes import keep
 from curate.verifying.python import verdict_of
 from curate.verifying.verifier import Limits, Verifier
+from curate.verifying.workers.processes import keep
 
 LONGEST_REPLY = 1 << 20
 SHOWN = 100

@@ -16,7 +16,7 @@ from curate.errors import ConfigError
 from curate.records import Verdict
 from curate.verifying import Limits, get
 from curate.verifying.command import Program
-from curate.verifying.pool import Pool
+from curate.verifying.workers.pool import Pool
 
 PROGRAM = """
 import json, os, sys, time

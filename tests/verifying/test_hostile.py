@@ -16,8 +16,8 @@ import pytest
 from curate.errors import ConfigError
 from curate.records import Verdict
 from curate.verifying import Limits, get
-from curate.verifying.pool import Pool
-from curate.verifying.processes import PR_SET_CHILD_SUBREAPER, adopt_orphans, children
+from curate.verifying.workers.pool import Pool
+from curate.verifying.workers.processes import PR_SET_CHILD_SUBREAPER, adopt_orphans, children
 from verifying.hostile import CORPUS, MARKER, SECRET, SETTINGS, TEXT_LIMIT, TIME_LIMIT, Hostile
 
 GROWTH = 100_000_000

@@ -14,7 +14,7 @@ import pytest
 
 from curate.verifying import get
 from curate.verifying.numbers import parse_number
-from curate.verifying.pool import Pool
+from curate.verifying.workers.pool import Pool
 
 PAIRS: list[dict[str, Any]] = [
     json.loads(line)

@@ -15,8 +15,8 @@ from curate.records import Verdict
 from curate.verifying import Limits, get
 from curate.verifying.boxed import last_boxed
 from curate.verifying.math import compare, extract, stated_by
-from curate.verifying.pool import Pool
 from curate.verifying.stated import last_stated
+from curate.verifying.workers.pool import Pool
 from math_texts import completions
 
 

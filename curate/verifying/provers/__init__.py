@@ -1,0 +1,1 @@
+"""The `coq` and `lean` verifiers: proofs that a prover checks, of the statement that was asked."""

@@ -1,0 +1,146 @@
+"""The `lean` verifier: the kernel of Lean 4 says whether the completion's theorem proves the statement that was asked."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from curate.errors import ConfigError
+from curate.records import Verdict
+from curate.verifying.provers.fence import FENCE, TEXT_AFTER, continued, fenced
+from curate.verifying.provers.lean_commands import forbidden, split_header, without_imports
+from curate.verifying.provers.lean_kimina import HEADER_S, PATIENCE_S, Kimina
+from curate.verifying.provers.lean_project import Project
+from curate.verifying.provers.lean_repl import Repl
+from curate.verifying.provers.lean_reply import Backend, Failure, judged, one_line
+from curate.verifying.provers.lean_statement import Statement, parse
+from curate.verifying.verifier import Limits, Verifier
+
+# of the DeepSeek-Prover prompts, which paper A's release uses for all its statements
+HEADER = "import Mathlib\nimport Aesop\n\nset_option maxHeartbeats 0\n\nopen BigOperators Real Nat Topology Rat\n"
+LANGUAGES = ("lean4", "lean")
+MARGIN_S = 30
+
+
+def lean(
+    server: str | None = None,
+    project: Path | None = None,
+    repl: Path | None = None,
+    form: Literal["fence", "continuation"] = "fence",
+    header: str = HEADER,
+    time_limit: Annotated[int, Field(ge=1)] = 60,
+    memory_mb: Annotated[int, Field(ge=500)] = 10_000,
+) -> Verifier:
+    """Check a Lean 4 proof: the answer is a statement, ``theorem NAME BINDERS : TYPE := by``.
+
+    Lean is a Kimina server (``server = URL``), or a Lake project (``project = FOLDER``) in which each proof is a file of its
+    own, or which the REPL reads (``repl = PROGRAM``, once a worker, much faster). ``form``: a ``fence`` holds the whole
+    theorem, or the completion is the ``continuation`` of a statement whose fence the prompt opened; nothing follows the
+    closing fence. ``header`` goes before statements that import nothing. Correct where the kernel accepts the theorem as
+    a proof of the asked type and it rests on Lean's three standard axioms alone. ``time_limit`` is in seconds and
+    ``memory_mb`` in MB (a server has a limit of its own): a proof that needs more is incorrect.
+    """
+    backend = _backend(server, project, repl, time_limit, memory_mb)
+    asks = Lean(backend, form, header)
+    wall = 2 * (time_limit + HEADER_S + PATIENCE_S) + MARGIN_S
+    return Verifier("lean", asks.extract, asks.compare, asks.gold, Limits(wall, 2 * memory_mb))
+
+
+def _backend(server: str | None, project: Path | None, repl: Path | None, time_limit: int, memory_mb: int) -> Backend:
+    if (server is None) == (project is None):
+        raise ConfigError(
+            "verifier lean needs either server = URL of a Kimina Lean Server, or project = FOLDER of a Lake project "
+            "(with repl = PROGRAM of the REPL, or without)"
+        )
+    if server is not None:
+        if not server.startswith(("http://", "https://")) or repl:
+            raise ConfigError(f"verifier lean: server is {server!r}: give http://HOST:PORT, and no repl with it")
+        return Kimina(server, time_limit)
+    assert project
+    if not project.is_dir():
+        raise ConfigError(f"verifier lean: project {project} is no folder: give that of a Lake project")
+    if shutil.which("lake") is None:
+        raise ConfigError(
+            "verifier lean needs lake, which is not on the PATH: install Lean 4 with elan, or name a server"
+        )
+    if repl is None:
+        return Project(project.absolute(), time_limit, memory_mb)
+    if not repl.is_file():
+        raise ConfigError(
+            f"verifier lean: repl {repl} is no file: give the program that `lake build` makes of the REPL"
+        )
+    return Repl(("lake", "env", str(repl.absolute())), project.absolute(), time_limit, memory_mb)
+
+
+class Lean:
+    """What the verifier does, whichever Lean it asks."""
+
+    def __init__(self, backend: Backend, form: str, header: str) -> None:
+        self.backend, self.form, self.header = backend, form, header
+        self.extract: Callable[[str], str | None] = continued if form == "continuation" else _fenced
+        self._answer_problems: dict[tuple[str, str], str | None] = {}
+
+    def gold(self, answer: str, reference: str | None) -> str | None:
+        """Return the reference proof as a completion of this form; null where the prompt has none."""
+        if reference is None:
+            return None
+        return f"{reference}\n{FENCE}" if self.form == "continuation" else f"{FENCE}lean4\n{reference}\n{FENCE}"
+
+    def compare(self, extracted: str | None, answer: str) -> Verdict:
+        """Have a proof read, with its theorem checked against the asked statement, and its axioms reported."""
+        asked = parse(answer)
+        if asked is None:
+            return Verdict("error", extracted, "answer is no Lean statement: write theorem NAME : TYPE := by")
+        if extracted is None:
+            return Verdict("unparsable", detail="no closed proof fence")
+        if extracted.endswith(TEXT_AFTER):
+            return Verdict("incorrect", extracted, "text after the proof")
+        header, opening = split_header(self._preamble(asked))
+        text = without_imports(extracted, header)
+        if word := forbidden(text):
+            return Verdict("incorrect", extracted, f"forbidden: {word}")
+        if self.form == "continuation":
+            text = asked.text + text
+        # A text cannot hold its own hash, so it can neither name nor replace what is called by it.
+        mark = blake2b(f"{answer}|{text}".encode(errors="replace"), digest_size=16).hexdigest()
+        outcome, detail = self._checked(header, opening, text, asked, mark)
+        return Verdict(outcome, extracted, detail and detail.replace(f"_{mark}", ""))  # type: ignore[arg-type]
+
+    def _preamble(self, asked: Statement) -> str:
+        return asked.preamble if split_header(asked.preamble)[0] else self.header + asked.preamble
+
+    def _checked(self, header: str, opening: str, text: str, asked: Statement, mark: str) -> tuple[str, str | None]:
+        theorem = f"checked_{mark}"
+        question = f"theorem {theorem} : asked_{mark} := @{asked.name}\n#print axioms {theorem}\n"
+        reply = self.backend(header, f"{opening}{_stated(asked, mark)}\n{text}\n\n{question}")
+        if isinstance(reply, Failure):
+            return reply.outcome, reply.detail
+        outcome, detail = judged(reply, theorem)
+        if outcome == "incorrect" and (problem := self._answer_problem(header, opening, asked)):
+            return "error", problem
+        return outcome, detail
+
+    def _answer_problem(self, header: str, opening: str, asked: Statement) -> str | None:
+        """Say why the header or the statement itself cannot be read; null where they can."""
+        key = header, opening + asked.levels + asked.type
+        if key not in self._answer_problems:
+            reply = self.backend(header, opening + _stated(asked, "alone"))
+            if isinstance(reply, Failure):  # may be better the next time
+                return reply.detail if reply.outcome == "error" else f"answer cannot be read: {reply.detail}"
+            errors = [one_line(message.text) for message in reply if message.severity == "error"]
+            self._answer_problems[key] = f"answer cannot be read: {errors[0]}" if errors else None
+        return self._answer_problems[key]
+
+
+def _fenced(completion: str) -> str | None:
+    return fenced(completion, LANGUAGES)
+
+
+def _stated(asked: Statement, mark: str) -> str:
+    """Return what stands before the completion: the asked type gets its meaning before the completion can change any."""
+    return f"\ndef asked_{mark}{asked.levels} : Prop :=\n  {asked.type}\n"

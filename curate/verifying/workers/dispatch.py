@@ -1,0 +1,165 @@
+"""The dispatcher of a pool: one thread that hands pairs to workers, watches their clocks, and collects their verdicts.
+
+A worker has some pairs waiting in its pipe, as many as it answers in about 50 ms, so that neither side waits for the
+other; its first unanswered pair is the one that runs. When that has run for too long it is ``timeout``, the worker is
+killed, and those that waited behind it go to another one.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections import deque
+from itertools import count
+from typing import Any
+
+from curate.errors import VerifierError
+from curate.records import Verdict
+from curate.verifying.verifier import Limits
+from curate.verifying.workers.process import Ask, Garbage, NurseryProcess, Worker
+
+TICK_S = 0.005  # replies are read at most this often: waking up for each would cost more than reading it
+WAIT_S = 0.05
+AHEAD_S = 0.05  # of work waits in a worker's pipe
+MOST_AHEAD = 128
+WEIGHT = 0.05  # of the newest comparison in the mean of their seconds
+MOST_IDLE_DEATHS = 5
+
+
+class Dispatcher:
+    """Takes pairs from any thread; ``settled`` is notified when some have their verdicts. A context manager.
+
+    Where no verdict will come any more ``failure`` says why.
+    """
+
+    def __init__(self, name: str, settings: dict[str, Any], limits: Limits, n_workers: int) -> None:
+        self.name, self.limits, self.n_workers = name, limits, n_workers
+        self.settled = threading.Condition()
+        self.failure: BaseException | None = None
+        self._nursery = NurseryProcess(name, settings, limits)
+        self._queue: deque[Ask] = deque()
+        self._workers: dict[int, Worker] = {}
+        self._numbers = count()
+        self._n_idle_deaths = 0
+        self._mean_s = AHEAD_S  # of a comparison, the newest weighing most, none more than AHEAD_S
+        self._is_over = self._is_awake = False
+
+    def __enter__(self) -> Dispatcher:
+        self._nursery.start()
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._poll = select.poll()
+        self._poll.register(self._wake, select.POLLIN)
+        self._poll.register(self._nursery.control, select.POLLIN)
+        self._thread = threading.Thread(target=self._run, name="verifier-pool", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over = True
+        os.eventfd_write(self._wake, 1)
+        self._thread.join()
+        os.close(self._wake)
+
+    def submit(self, ask: Ask) -> None:
+        """Have a pair compared, in its turn."""
+        self._queue.append(ask)
+        if not self._is_awake:
+            self._is_awake = True
+            os.eventfd_write(self._wake, 1)
+
+    # What follows runs in the dispatcher's thread.
+
+    def _run(self) -> None:
+        try:
+            while not self._is_over:
+                self._turn()
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits for a verdict
+            self.failure = error
+        finally:
+            for worker in self._workers.values():
+                worker.close()
+            self._nursery.end()
+            with self.settled:
+                self.failure = self.failure or VerifierError(f"the pool of verifier {self.name} is closed")
+                self.settled.notify_all()
+
+    def _turn(self) -> None:
+        self._is_awake = False
+        self._feed()
+        is_busy = any(worker.asked for worker in self._workers.values())
+        events = {descriptor for descriptor, _ in self._poll.poll(WAIT_S * 1000 if is_busy or self._queue else None)}
+        if self._wake in events:
+            os.eventfd_read(self._wake)
+        n_waiting = sum(len(worker.asked) for worker in self._workers.values())
+        for worker in [each for each in self._workers.values() if each.replies in events]:
+            self._read(worker)
+        if self._nursery.control.fileno() in events:
+            self._hear()
+        self._stop_late()
+        if n_waiting:
+            with self.settled:
+                self.settled.notify_all()
+        time.sleep(TICK_S)
+
+    def _feed(self) -> None:
+        """Start a worker where more are wanted, and fill the pipes of those that run out of work."""
+        has_idle = any(not worker.asked for worker in self._workers.values())
+        if self._queue and not has_idle and len(self._workers) < self.n_workers:
+            number = next(self._numbers)
+            worker = self._workers[number] = self._nursery.fork(number)
+            self._poll.register(worker.replies, select.POLLIN)
+        n_ahead = min(MOST_AHEAD, max(1, int(AHEAD_S / self._mean_s)))
+        for worker in sorted(self._workers.values(), key=lambda worker: len(worker.asked)):
+            if self._queue and worker.is_born and 2 * len(worker.asked) <= n_ahead:
+                worker.ask(self._queue, n_ahead, self._numbers)
+            worker.send()
+
+    def _read(self, worker: Worker) -> None:
+        """Settle what a worker has answered; one that sends what is no answer is given up."""
+        try:
+            for ask, verdict, seconds in worker.answers():
+                ask.settle(verdict, seconds)
+                self._mean_s += WEIGHT * (min(seconds, AHEAD_S) - self._mean_s)
+                self._n_idle_deaths = 0
+        except Garbage:
+            self._give_up(worker, Verdict("error", detail="worker died: it sent no verdict"))
+        if worker.is_at_end:
+            self._forget_pipe(worker)
+
+    def _stop_late(self) -> None:
+        """Give up the pairs that have run for too long; an answer that has just come in counts."""
+        late = time.monotonic() - self.limits.seconds
+        for worker in [each for each in self._workers.values() if each.asked and each.began < late]:
+            self._read(worker)
+            if worker.asked and worker.began < late and worker.number in self._workers:
+                self._give_up(worker, Verdict("timeout", detail=f"no verdict within {self.limits.seconds:g} s"))
+
+    def _hear(self) -> None:
+        """Take note of the workers that have ended."""
+        for number, why in self._nursery.deaths():
+            if worker := self._workers.get(number):
+                self._read(worker)
+                self._n_idle_deaths += not worker.asked and not worker.is_retired
+                if self._n_idle_deaths > MOST_IDLE_DEATHS:
+                    raise VerifierError(f"the workers of verifier {self.name} end before they are asked: {why}")
+                reason = why if why == "memory_limit" else f"worker died: {why}"
+                self._give_up(worker, Verdict("error", detail=reason))
+
+    def _give_up(self, worker: Worker, verdict: Verdict) -> None:
+        """Settle the pair that runs, put those behind it back to the front, and have the worker killed."""
+        self._nursery.kill(worker.number)
+        if worker.asked and not worker.is_retired:
+            ask = worker.asked.popleft()[1]
+            ask.settle(Verdict(verdict.outcome, ask.extracted, verdict.detail), time.monotonic() - worker.began)
+        self._queue.extendleft(ask for _, ask in reversed(worker.asked))
+        self._forget_pipe(worker)
+        del self._workers[worker.number]
+        worker.close()
+
+    def _forget_pipe(self, worker: Worker) -> None:
+        try:
+            self._poll.unregister(worker.replies)
+        except KeyError:  # it was at its end before
+            return

@@ -1,0 +1,139 @@
+"""Reading Lean: the statement that an answer asks, and the words that no proof may hold."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curate.verifying.provers.lean_commands import forbidden, split_header, without_imports
+from curate.verifying.provers.lean_statement import Statement, parse
+
+
+@pytest.mark.parametrize(
+    ("answer", "statement"),
+    [
+        ("theorem t : True := by", Statement("", "t", "", "True", "theorem t : True := by")),
+        ("theorem t : True", Statement("", "t", "", "True", "theorem t : True")),
+        ("lemma t (x : ℝ) : x = x := by\n  sorry", Statement("", "t", "", "∀ (x : ℝ), x = x", "lemma t (x : ℝ) : x = x := by\n  ")),
+        (
+            "import Mathlib\nopen Real\n/-- theorem a : b -/\ntheorem A.t' {x : ℝ} (h : x = 1) :\n  x ≤ 1 :=\n",
+            Statement("import Mathlib\nopen Real\n/-- theorem a : b -/\n", "A.t'", "", "∀ {x : ℝ} (h : x = 1), x ≤ 1",
+                      "theorem A.t' {x : ℝ} (h : x = 1) :\n  x ≤ 1 :=\n"),
+        ),
+        ("theorem t.{u} (α : Type u) : α = α := by", Statement("", "t", ".{u}", "∀ (α : Type u), α = α", "theorem t.{u} (α : Type u) : α = α := by")),
+        ("theorem t : let x := 1; x = 1 := by", Statement("", "t", "", "let x := 1; x = 1", "theorem t : let x := 1; x = 1 := by")),
+        ("theorem t : f (n := 1) = {a := 2} := by", Statement("", "t", "", "f (n := 1) = {a := 2}", "theorem t : f (n := 1) = {a := 2} := by")),
+        ("theorem t : ∃ x : ℕ, x = 1 := by", Statement("", "t", "", "∃ x : ℕ, x = 1", "theorem t : ∃ x : ℕ, x = 1 := by")),
+        ("theorem t : 1 = 1 := rfl", None),
+        ("theorem t : 1 = 1 := by rfl", None),
+        ("theorem t := rfl", None),
+        ("theorem t : := by", None),
+        ("example : 1 = 1 := by", None),
+        ("-- theorem t : True := by", None),
+        ("", None),
+    ],
+)  # fmt: skip
+def test_statement(answer: str, statement: Statement | None) -> None:
+    assert parse(answer) == statement
+
+
+def test_every_statement_of_minif2f_is_read() -> None:
+    import polars as pl
+
+    folder = os.environ.get("CURATE_TEST_DATA")
+    if not folder:
+        pytest.skip("CURATE_TEST_DATA is not set: it names the folder with minif2f/minif2f_test.parquet")
+    rows = pl.read_parquet(Path(folder) / "minif2f" / "minif2f_test.parquet")
+    found = [parse(text) for text in rows["theorem_statement"]]
+    assert [each.name for each in found if each] == rows["theorem_full_name"].to_list()
+    assert len(found) == 244
+    for each, text in zip(found, rows["theorem_statement"], strict=True):
+        assert each
+        assert (each.text, each.preamble) == (text, "")
+        assert bare(f"theorem {each.name}{each.type.removeprefix('∀')} = by") == bare(text)
+
+
+def bare(text: str) -> str:
+    return "".join(each for each in text if each not in " \n:,")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("by sorry", "sorry"),
+        ("by admit", "admit"),
+        ("exact sorryAx _", "sorryAx"),
+        ("by native_decide", "native_decide"),
+        ("axiom x : False", "axiom"),
+        ('local notation "a" => b', "notation"),
+        ("macro_rules | `(x) => `(y)", "macro_rules"),
+        ("@[implemented_by f] def g := 1", "implemented_by"),
+        ("#eval 1", "#eval"),
+        ("#exit", "#exit"),
+        ("open Lean Meta in", "Lean"),
+        ("exact _root_.Lean.foo", "Lean"),
+        ("1.run_cmd skip", "run_cmd"),
+        ("set_option debug.skipKernelTC true", "set_option debug.skipKernelTC"),
+        ("set_option", "set_option"),
+        ("exact eval% 1", "eval%"),
+        ("theorem «a--b» : False := by sorry", "«"),
+        ('exact s!"{by sorry}"', "interpolated string"),
+        ('have : "a -- b" = "a" := by sorry', "sorry"),
+        ("/- -/ sorry", "sorry"),
+        ("set_option maxHeartbeats 400000 in\n  simp", None),
+        ("set_option linter.unusedVariables false", None),
+        ("-- sorry\n simp /- admit -/", None),
+        ('exact "sorry"', None),
+        ("exact not_sorry.admitted", None),
+        ("have sorry' := 1; simp [List.prefix_append]", None),
+        ("@[simp] lemma a : #s = 1 := by simp", None),
+        ("", None),
+    ],
+)
+def test_forbidden(text: str, word: str | None) -> None:
+    assert forbidden(text) == word
+
+
+def test_imports_are_cut_from_what_follows_and_dropped_where_the_header_has_them() -> None:
+    assert split_header("import A\nimport B.C\nopen D\n") == ("import A\nimport B.C", "\nopen D\n")
+    assert split_header("open D\n") == ("", "open D\n")
+    assert without_imports("import A\nimport E\ntheorem t", "import A\nimport B") == "\nimport E\ntheorem t"
+
+
+PIECES = [
+    "theorem ",
+    "t",
+    " : ",
+    ":=",
+    " by",
+    "\n",
+    "(",
+    ")",
+    "let ",
+    "--",
+    "/-",
+    "-/",
+    '"',
+    "«",
+    "sorry",
+    "set_option ",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES)).map("".join))
+def test_any_jumble_is_read(text: str) -> None:
+    found = parse(text)
+    assert found is None or (found.name in text and found.text in text)
+    assert forbidden(text) is None or "sorry" in text or "«" in text or '"' in text or "set_option" in text
+
+
+@pytest.mark.parametrize("piece", ["theorem t : ", ": let x ", "(", "set_option pp.x ", "/-", "import A\n", "x ", ":="])
+def test_long_texts_are_read(piece: str) -> None:
+    text = "theorem t : " + piece * (300_000 // len(piece))
+    parse(text)
+    assert forbidden(text) in (None, "import")
+    without_imports(text, text)
