@@ -65,19 +65,34 @@ def test_recipes_stand_side_by_side_with_figures_by_hand(tmp_path: Path) -> None
 
 
 def test_the_tables_show_the_figures(tmp_path: Path) -> None:
-    judged(tmp_path)
+    data = judged(tmp_path, n_parts=1)
+    rows = [
+        {"group_id": 1000 + g, "sample_index": i, "mean_logprob": -1.0 - i, "sum_logprob": -2.0 - 2 * i, "n_tokens": 2}
+        | {"likelihood_rank": i + 1.0}
+        for g in range(2)
+        for i in range(4)
+    ]
+    write_rows(data, TableRef("likelihoods", "m"), PART, rows)
     for recipe in ("dr_grpo", "psr"):
         curate("reweight", tmp_path, "--recipe", recipe)
     shown = curate("compare", tmp_path).stdout
-    for text in (
-        "groups kept",
-        "effective",
-        "mean advantage of the correct samples",
-        "correlation of A where both keep",
-    ):
+    for text in ("groups kept", "effective", "correlation of A where both keep"):
         assert text in shown
-    assert "4 of 4" in shown
+    assert "2 of 2" in shown
     assert "2 psr" in shown
+    ranks = shown.split("mean advantage of the correct samples")[1]
+    # correct: rank 1 of both groups, (3/4 + 1/4) / 2; ranks 2 and 3 of the second; the last known stands as the rarest
+    (row,) = [line.split() for line in ranks.splitlines() if line.split()[:1] == ["dr_grpo"]]
+    assert row == ["dr_grpo", "0.500", "0.250", "-", "0.250"]
+
+
+def test_without_likelihoods_there_is_no_table_by_rank(tmp_path: Path) -> None:
+    judged(tmp_path, n_parts=1)
+    curate("reweight", tmp_path, "--recipe", "dr_grpo")
+    result = curate("compare", tmp_path)
+    assert "mean advantage of the correct samples" not in result.stdout
+    assert "mean advantage by likelihood rank is not known" in result.stderr
+    assert f"curate logprob {tmp_path}" in result.stderr
 
 
 def test_one_recipe_has_nothing_to_correlate_with(tmp_path: Path) -> None:
