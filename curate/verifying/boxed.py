@@ -26,9 +26,9 @@ def last_boxed(text: str) -> Boxed | None:
     r"""Return the last box with balanced braces; null where there is none or it is empty or over 2,000 characters.
 
     Boxes that state one answer together (``\boxed{1} and \boxed{2}``) are joined by commas, as math-verify 0.9 joins
-    them: within one formula always; in formulas side by side where only a comma, ``and`` or ``or`` stands between them;
-    outside of formulas where fewer than 10 characters, or fewer than 70 with a separator, stand between different ones.
-    A percent sign right after the formula belongs to the answer.
+    them: within one formula always; in formulas side by side where only a comma, ``and`` or ``or`` stands between them
+    and no more than 2,000 characters between the boxes; outside of formulas where fewer than 10 characters, or fewer than
+    70 with a separator, stand between different ones. A percent sign right after the formula belongs to the answer.
     """
     boxes = _boxes_from_the_end(text)
     start, end = next(boxes, (None, 0))
@@ -83,5 +83,6 @@ def _is_in_formula(text: str, position: int) -> bool:
 def _belongs(between: str, is_other: bool, in_formula: bool) -> bool:
     if in_formula:
         one_formula = not re.search(r"\$|\\\)|\\\]", between)
-        return one_formula or bool(_BETWEEN_FORMULAS.fullmatch(between))
+        is_short = len(between) <= MAX_CHARS  # the search is quadratic
+        return one_formula or (is_short and bool(_BETWEEN_FORMULAS.fullmatch(between)))
     return len(between) < 10 or (is_other and len(between) < 70 and bool(_SEPARATOR.search(between)))

@@ -151,6 +151,7 @@ def test_what_math_verify_judges_otherwise() -> None:
         ("\\boxed{" * 150_000, None),
         ("\\boxed{1}" * 110_000, "1"),
         ("\\boxed{1},\\boxed{2}," * 50_000, None),
+        ("\\boxed{1}" + "\\),\\(" * 200_000 + "\n\\boxed{2}", "2"),
         ("{" * 500_000 + "\\boxed{" + "}" * 500_000, None),
         ("final answer is " * 60_000, None),
         ("answer: $" * 110_000, "answer:"),
