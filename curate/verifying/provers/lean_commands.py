@@ -18,13 +18,14 @@ _PROGRAMS = (
     *("infix", "infixl", "infixr", "prefix", "postfix", "binder_predicate", "unif_hint", "register_simp_attr"),
     *("register_option", "register_builtin_option", "register_label_attr", "declare_config_elab", "import", "deriving"),
 )
+_CONTEXT = ("variable", "include")  # would give what is asked after the text, `theorem checked`, a hypothesis more
 _HASHED = (
     *("eval", "exit", "reduce", "print", "check", "check_failure", "check_tactic", "synth", "guard", "guard_msgs"),
     *("guard_expr", "test", "find", "find_home", "lint", "html", "widget", "simp", "conv", "norm_num"),
 )
 _OPTIONS = re.compile(r"(?:maxHeartbeats|maxRecDepth|autoImplicit|(?:synthInstance|linter|pp)\.[\w.]+)")
 _FORBIDDEN = re.compile(
-    rf"""(?<![\w'!?])(?:{"|".join(_GAPS + _PROGRAMS)}|Lean|set_option)(?![\w'!?])
+    rf"""(?<![\w'!?])(?:{"|".join(_GAPS + _PROGRAMS + _CONTEXT)}|Lean|set_option)(?![\w'!?])
         |(?<![\w'!?])eval%
         |\#(?:{"|".join(_HASHED)})(?![\w'])
         |[«"]""",

@@ -84,6 +84,8 @@ def bare(text: str) -> str:
         ('exact s!"{by sorry}"', "interpolated string"),
         ('have : "a -- b" = "a" := by sorry', "sorry"),
         ("/- -/ sorry", "sorry"),
+        ("variable (t : 1 = 2)\ninclude t", "variable"),
+        ("include t", "include"),
         ("set_option maxHeartbeats 400000 in\n  simp", None),
         ("set_option linter.unusedVariables false", None),
         ("-- sorry\n simp /- admit -/", None),
