@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import itertools
 import json
+import marshal
 import sys
 import warnings
 from dataclasses import dataclass, field
@@ -84,9 +85,15 @@ def _held(prepared: Prepared, line: bytes) -> tuple[int, bool]:
             number = int(message["held"])
             return number, number not in prepared.wanted
         number = int(message["of"])
-        return number, bool(unpacked(message["value"]) == prepared.wanted[number])
+        wanted = prepared.wanted[number]
+        return number, len(line) <= _longest(wanted) and bool(unpacked(message["value"]) == wanted)
     except (ValueError, TypeError, KeyError, IndexError, RecursionError, ArithmeticError):
         return 0, False
+
+
+def _longest(wanted: Any) -> int:
+    """Return a length that no message with an equal value exceeds: what is longer may have been made to be slow to compare."""
+    return 1000 + 100 * len(marshal.dumps(wanted, 2))  # of version 2: later ones write what recurs once
 
 
 def unpacked(value: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 
 from curate.errors import ConfigError
 from curate.verifying import Verifier, get
-from curate.verifying.programs.asserts import prepare
+from curate.verifying.programs.asserts import prepare, verdict_of
 from curate.verifying.programs.code import gold
 from curate.verifying.programs.output import same_output
 from curate.verifying.programs.program import last_program
@@ -142,6 +142,14 @@ def test_what_an_assert_compares_with_a_literal_stays_out() -> None:
     assert prepared.wanted == {0: 41, 1: 42, 4: [44]}
     assert (prepared.n_asserts, prepared.certain) == (5, {0, 1, 2, 3, 4})
     assert (prepared.tested, prepared.imports) == ({"f"}, {"math"})
+
+
+def test_a_forged_value_that_is_slow_to_compare_is_refused_and_an_equal_one_of_another_type_is_not() -> None:
+    prepared = prepare("assert f() == [1, True, 0]")
+    colliding = [["int", hex(k * (2**61 - 1))] for k in range(200_000)]  # one hash for all: a set of them takes hours
+    one, zero = ["complex", [(1.0).hex(), (0.0).hex()]], ["complex", [(0.0).hex(), (0.0).hex()]]
+    for value, problem in ((["set", colliding], "assert 1 of 1 failed"), (["list", [one, one, zero]], None)):
+        assert verdict_of(prepared, [json.dumps({"value": value, "of": 0}).encode()], True)[0] == problem
 
 
 def test_asserts_that_may_never_be_met_are_not_required() -> None:
