@@ -1,4 +1,4 @@
-"""Claim: `math` on all cores judges cores times the answers a second of math-verify called in one process, and as it does.
+"""Claim: `math` judges 0.9 x cores x the answers a second of math-verify called in one process, and as it does.
 
     python benchmarks/verify.py [--n 200000] [--sample 2000] [--rounds 5] [--workers N]
 
@@ -8,7 +8,7 @@ intervals, sets, pairs, equations), taking turns between
 - ours: ``extract``, then ``Pool`` with one worker a core, on each round's share of the pairs;
 - theirs: ``verify(parse(answer), parse(completion))`` with math-verify's own timeouts, in one process, on a sample of them.
 
-Reach: the ratio of the rates at least the number of cores (workers x 1.0), and the same verdict on every pair of the samples.
+Reach: the ratio of the rates at least 0.9 x workers, and the same verdict on every pair of the samples.
 Integers and fractions of integers are compared as such by ours and are a bit less than half of these; the rates without
 integers are stated apart. math-verify takes 10 to 100 ms an answer: 200,000 are an hour on two cores, so try a smaller --n
 first. Then the same with repeats as groups have them, 32 samples that give few distinct answers: what comparing
@@ -34,7 +34,7 @@ from curate.verifying import get
 from curate.verifying.workers.pool import Pool, n_cores
 
 GROUP = 32
-REACH = 1.0  # of the ideal, the rate of one process times the workers
+REACH = 0.9  # of the ideal, the rate of one process times the workers
 
 
 class Asked(NamedTuple):
