@@ -13,6 +13,7 @@ import pytest
 
 from curate.dataset import Dataset, TableRef
 from curate.jobrecord import read_record
+from curate.verbs.judging import Choice
 from curate.verbs.check import find_problems
 from verify_case import run, write_dataset, write_judge
 
@@ -75,6 +76,22 @@ def test_settings_and_limits_are_kept_and_others_are_refused(tmp_path: Path) -> 
     assert "limits.memory_mb: 500 then, 1000 now" in run(*command(data, entry_point), code=2).stderr
     run(*command(data, entry_point, "--memory", 500, "--as", "mine"))
     assert data.variants("verdicts") == ["mine", "python"]
+
+
+def test_the_address_of_a_judge_is_recorded_and_may_change(tmp_path: Path) -> None:
+    data = write_dataset(
+        tmp_path / "data", [["a proof without its fence\n```lean4"]], answers=["theorem t : True := by"]
+    )
+    line = ["verify", data.root, "--verifier", "lean", "--set", "time_limit=9"]
+    run(*line, "--set", "server=http://one:1", "--workers", 1)
+    record = read_record(data, TableRef("verdicts", "lean"))
+    assert record
+    assert record.parameters["settings"] == {"time_limit": 9}
+    assert Choice.recorded(record).settings == {"time_limit": 9, "server": "http://one:1"}
+    assert "nothing to do" in run(*line, "--set", "server=http://two:2", "--workers", 2).stderr
+    other = run(*line, "--set", "server=http://two:2", "--set", "header=import A", code=2).stderr
+    assert "settings.header: not set then" in other
+    assert "server" not in other
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def _verifier(data: Dataset, verdicts: TableRef) -> Choice:
             f"{data.root}/{verdicts} came from elsewhere, so that nobody can judge continuations alike: "
             f"run `{data.maker('verdicts')} --as mine`, then this command again with --verifier mine"
         )
-    return Choice.recorded(record.parameters)
+    return Choice.recorded(record)
 
 
 def _setting(

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from curate.jobrecord import JobRecord
     from curate.records import Verdict
     from curate.verifying import Limits, Verifier
     from curate.verifying.workers.pool import Pool
@@ -35,11 +36,11 @@ class Choice:
         return cls(name, dict(split_setting(setting) for setting in set_ or []), timeout, memory)
 
     @classmethod
-    def recorded(cls, parameters: Mapping[str, Any]) -> Self:
-        """Return the choice of a job record's parameters."""
-        limits = parameters.get("limits") or {}
-        settings = parameters.get("settings") or {}
-        return cls(parameters["verifier"], settings, limits.get("seconds"), limits.get("memory_mb"))
+    def recorded(cls, record: JobRecord) -> Self:
+        """Return the choice that a job record keeps."""
+        limits = record.parameters.get("limits") or {}
+        settings = record.parameters.get("settings", {}) | record.about.get("places", {})
+        return cls(record.parameters["verifier"], settings, limits.get("seconds"), limits.get("memory_mb"))
 
     @cached_property
     def verifier(self) -> Verifier:
@@ -66,9 +67,16 @@ class Choice:
         """What verdicts follow from, for a job record."""
         from dataclasses import asdict
 
-        settings = {"settings": dict(self.settings)} if self.settings else {}
+        judging = {name: value for name, value in self.settings.items() if name not in self.verifier.places}
+        settings = {"settings": judging} if judging else {}
         limits = {"limits": asdict(self.limits)} if self.limits else {}
         return {"verifier": self.name} | settings | limits
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Where the judge is found, for a job record: recorded, not compared."""
+        places = {name: value for name, value in self.settings.items() if name in self.verifier.places}
+        return {"places": places} if places else {}
 
 
 class Judging:

@@ -86,6 +86,7 @@ def _verify_samples(
             inputs=[samples],
             lookups=[prompts],
             parameters=choice.parameters,
+            about=choice.about,
             command=again,
             prepare=lambda: job.prepare(opened),
             make=job.make,

@@ -35,6 +35,7 @@ class Verifier:
     it returns, but for the children given to ``processes.keep``, which live as long as the worker.
 
     ``gold`` makes, of a prompt's answer and reference, a completion that must be correct (null where none is known).
+    ``places`` names the settings that say where the judge is found, not how it judges: verdicts do not depend on them.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Verifier:
     compare: Callable[[str | None, str], Verdict]
     gold: Callable[[str, str | None], str | None] = answer_alone
     limits: Limits | None = None
+    places: frozenset[str] = frozenset()
 
     def __call__(self, completion: str, answer: str) -> Verdict:
         """Extract, then compare, both in this process and without a limit."""

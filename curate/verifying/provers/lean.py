@@ -25,6 +25,7 @@ from curate.verifying.verifier import Limits, Verifier
 HEADER = "import Mathlib\nimport Aesop\n\nset_option maxHeartbeats 0\n\nopen BigOperators Real Nat Topology Rat\n"
 LANGUAGES = ("lean4", "lean")
 MARGIN_S = 30
+PLACES = frozenset({"server", "project", "repl"})
 
 
 def lean(
@@ -48,7 +49,7 @@ def lean(
     backend = _backend(server, project, repl, time_limit, memory_mb)
     asks = Lean(backend, form, header)
     wall = 2 * (time_limit + HEADER_S + PATIENCE_S) + MARGIN_S
-    return Verifier("lean", asks.extract, asks.compare, asks.gold, Limits(wall, 2 * memory_mb))
+    return Verifier("lean", asks.extract, asks.compare, asks.gold, Limits(wall, 2 * memory_mb), PLACES)
 
 
 def _backend(server: str | None, project: Path | None, repl: Path | None, time_limit: int, memory_mb: int) -> Backend:
