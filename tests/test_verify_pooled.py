@@ -13,8 +13,8 @@ import pytest
 
 from curate.dataset import Dataset, TableRef
 from curate.jobrecord import read_record
-from curate.verbs.judging import Choice
 from curate.verbs.check import find_problems
+from curate.verbs.judging import Choice
 from verify_case import run, write_dataset, write_judge
 
 COMPLETIONS = [
