@@ -68,6 +68,8 @@ def verdict_of(returned: Any) -> Verdict:
     """Return what a function or program means by ``returned``; an error that says what it was where it means nothing."""
     if isinstance(returned, Verdict):
         return returned
+    if callable(as_python := getattr(returned, "item", None)):  # a scalar of NumPy or torch
+        returned = as_python()
     if returned is None:
         return Verdict("unparsable")
     if isinstance(returned, Mapping):
@@ -76,7 +78,7 @@ def verdict_of(returned: Any) -> Verdict:
         return Verdict(returned) if returned in OUTCOMES else _none("outcome", returned)  # type: ignore[arg-type]
     if isinstance(returned, bool | int | float) and returned in (0, 1):
         return Verdict("correct" if returned else "incorrect")
-    return _none("reward", returned) if isinstance(returned, int | float) else _none("answer", type(returned).__name__)
+    return _none("reward", returned) if isinstance(returned, int | float) else _none("verdict", type(returned).__name__)
 
 
 def _of_fields(fields: Mapping[Any, Any]) -> Verdict:
@@ -91,11 +93,11 @@ def _of_fields(fields: Mapping[Any, Any]) -> Verdict:
     extracted, detail = fields.get("extracted"), fields.get("detail")
     for name, text in (("extracted", extracted), ("detail", detail)):
         if not (text is None or isinstance(text, str)):
-            return _none(name, text)
+            return Verdict("error", detail=f"{name} is no text but {repr(text)[:100]}")
     verdict = verdict_of(said)
     return Verdict(verdict.outcome, extracted, verdict.detail or detail)
 
 
 def _none(what: str, value: object) -> Verdict:
     shown = "nan" if isinstance(value, float) and math.isnan(value) else repr(value)[:100]
-    return Verdict("error", detail=f"{what} {shown} is none")
+    return Verdict("error", detail=f"{shown} is no {what}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,26 +24,28 @@ from curate.verifying.verifier import Limits
         (False, Verdict("incorrect")),
         (1, Verdict("correct")),
         (0.0, Verdict("incorrect")),
+        (np.True_, Verdict("correct")),
+        ({"reward": np.float32(0)}, Verdict("incorrect")),
         (None, Verdict("unparsable")),
         ("timeout", Verdict("timeout")),
         (Verdict("incorrect", "4", "off by one"), Verdict("incorrect", "4", "off by one")),
         ({"outcome": "unparsable", "detail": "no box"}, Verdict("unparsable", None, "no box")),
         ({"reward": 1.0, "extracted": "4"}, Verdict("correct", "4")),
         ({"outcome": "error", "extracted": None}, Verdict("error")),
-        (0.5, Verdict("error", detail="reward 0.5 is none")),
-        (float("nan"), Verdict("error", detail="reward nan is none")),
-        (float("inf"), Verdict("error", detail="reward inf is none")),
-        (2, Verdict("error", detail="reward 2 is none")),
-        ("right", Verdict("error", detail="outcome 'right' is none")),
-        ([1], Verdict("error", detail="answer 'list' is none")),
+        (0.5, Verdict("error", detail="0.5 is no reward")),
+        (float("nan"), Verdict("error", detail="nan is no reward")),
+        (float("inf"), Verdict("error", detail="inf is no reward")),
+        (2, Verdict("error", detail="2 is no reward")),
+        ("right", Verdict("error", detail="'right' is no outcome")),
+        ([1], Verdict("error", detail="'list' is no verdict")),
         ({}, Verdict("error", detail="give either outcome or reward")),
         ({"reward": 1, "outcome": "correct"}, Verdict("error", detail="give either outcome or reward")),
-        ({"reward": "1"}, Verdict("error", detail="reward '1' is none")),
-        ({"reward": None}, Verdict("error", detail="reward None is none")),
-        ({"outcome": 1}, Verdict("error", detail="outcome 1 is none")),
-        ({"reward": 1, "extracted": 4}, Verdict("error", detail="extracted 4 is none")),
-        ({"reward": 1, "detail": ["x"]}, Verdict("error", detail="detail ['x'] is none")),
-        ({"reward": 1, "score": 2}, Verdict("error", detail="field 'score' is none")),
+        ({"reward": "1"}, Verdict("error", detail="'1' is no reward")),
+        ({"reward": None}, Verdict("error", detail="None is no reward")),
+        ({"outcome": 1}, Verdict("error", detail="1 is no outcome")),
+        ({"reward": 1, "extracted": 4}, Verdict("error", detail="extracted is no text but 4")),
+        ({"reward": 1, "detail": ["x"]}, Verdict("error", detail="detail is no text but ['x']")),
+        ({"reward": 1, "score": 2}, Verdict("error", detail="'score' is no field")),
     ],
     ids=repr,
 )

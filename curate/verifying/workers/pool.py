@@ -31,7 +31,7 @@ class Pool:
     A context manager; entering it raises ConfigError or VerifierError where the verifier cannot be made there. A
     comparison that takes more than ``limits.seconds`` is ``timeout``; one that takes more than ``limits.memory_mb``
     (beyond what the verifier takes at rest, everything it starts included) is ``error``, detail ``memory_limit``; one whose
-    process ends is ``error``, detail ``worker died: ...``; one that raises is ``error`` with the exception's name. The
+    process ends is ``error``, detail ``worker died: ...``; one that raises is ``error`` with the exception. The
     process is replaced, the other pairs go on. ``n_compared`` counts the pairs that were not known.
     """
 

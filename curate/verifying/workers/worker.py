@@ -49,7 +49,7 @@ def work(requests: int, replies: int, compare: Compare, limits: Limits) -> None:
 
 
 def judged(compare: Compare, extracted: str | None, answer: str) -> Verdict:
-    """Return the verdict, ``error`` with the exception's name where there is one, and where it is no verdict."""
+    """Return the verdict, ``error`` with the exception where there is one, and where it is no verdict."""
     try:
         verdict = compare(extracted, answer)
     except MemoryError:
@@ -57,10 +57,19 @@ def judged(compare: Compare, extracted: str | None, answer: str) -> Verdict:
     except CurateError as error:
         return Verdict("error", detail=str(error))
     except BaseException as error:  # noqa: BLE001 - whatever a verifier does, the other pairs go on
-        return Verdict("error", detail=type(error).__name__)
+        return Verdict("error", detail=_told(error))
     if not isinstance(verdict, Verdict) or verdict.outcome not in OUTCOMES:
         return Verdict("error", detail=f"compare returned no verdict but {type(verdict).__name__}")
     return verdict
+
+
+def _told(error: BaseException) -> str:
+    name = type(error).__name__
+    try:
+        message = " ".join(str(error).split())
+    except BaseException:  # noqa: BLE001 - what a class of the user's own says of itself
+        return name
+    return f"{name}: {message}" if message else name
 
 
 def _reply(number: int, verdict: Verdict, seconds: float, extracted: str | None) -> bytes:

@@ -139,9 +139,9 @@ def _recurse(extracted: str | None, answer: str) -> Verdict:
 @pytest.mark.parametrize(
     ("compare", "detail"),
     [
-        (_recurse, "RecursionError"),
-        (lambda extracted, answer: sys.exit(1), "SystemExit"),
-        (lambda extracted, answer: [][0], "IndexError"),
+        (_recurse, "RecursionError: maximum recursion depth exceeded"),
+        (lambda extracted, answer: sys.exit(1), "SystemExit: 1"),
+        (lambda extracted, answer: [][0], "IndexError: list index out of range"),
         (lambda extracted, answer: bytearray(10**15), "memory_limit"),
         (lambda extracted, answer: True, "compare returned no verdict but bool"),
         (lambda extracted, answer: Verdict("right"), "compare returned no verdict but Verdict"),  # type: ignore[arg-type]
