@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from curate.errors import VerifierError
+from curate.verifying.workers.processes import children
 
 OUTPUT_BYTES = 16_000_000
 STARTUP_S = 20.0  # what the sandbox itself may take on a busy machine
@@ -166,7 +167,7 @@ def kill(process: subprocess.Popen[bytes]) -> int:
 
     Its first process inside goes first, and the one outside reaps it; else a zombie would be left to whoever adopts orphans.
     """
-    with contextlib.suppress(ProcessLookupError, FileNotFoundError, subprocess.TimeoutExpired):
+    with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
         if process.poll() is None:
             for child in children(process.pid):
                 os.kill(child, signal.SIGKILL)
@@ -191,12 +192,6 @@ def memory_of(process: int) -> int:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return sum(map(int, pages)) * 1024 + sum(memory_of(child) for child in below)
-
-
-def children(process: int) -> list[int]:
-    """Return the processes that a process started and that still are; raises OSError where it is gone itself."""
-    tasks = Path(f"/proc/{process}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
 
 def last_line(text: bytes | bytearray) -> str:
