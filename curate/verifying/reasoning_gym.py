@@ -11,8 +11,9 @@ Some score functions of reasoning-gym 0.1.25 hand text to ``eval``. No text of a
   variables, the names of elementary functions, ``+ - * / ^ ( )``. Any other answer is unparsable;
 - ``bitwise_arithmetic`` and ``number_sorting`` evaluate their entry; here it must be hexadecimal arithmetic, a list of numbers.
 
-Two more are judged stricter than there: ``game_of_life_halting`` scores any text as right, here it must be the entry's answer;
-``puzzle24`` takes any four numbers, here they must be those of the problem.
+Four more are judged stricter than there: ``game_of_life_halting`` scores any text as right, here it must be the entry's answer;
+``puzzle24`` takes any four numbers, here they must be those of the problem; ``complex_arithmetic`` scores ``nan`` 1, and
+``coin_flip`` any beginning of the right digits (``0``), here the probability must be right to 0.0001.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -54,6 +56,12 @@ AS_TEXT: dict[str, Callable[[str, dict[str, Any]], bool]] = {
     "binary_matrix": lambda given, entry: given == entry["answer"],
     "n_queens": lambda given, entry: given in entry["metadata"]["valid_answers"],
     "game_of_life_halting": lambda given, entry: given == entry["answer"],
+}
+STRICTER: dict[str, Callable[[str, dict[str, Any]], bool]] = {  # what must hold besides a score of 1
+    "complex_arithmetic": lambda given, entry: "nan" not in given.lower(),
+    "coin_flip": lambda given, entry: (
+        abs(Fraction(given.replace(",", "")) - Fraction(entry["answer"])) <= Fraction(1, 10_000)
+    ),
 }
 ARITHMETIC = {"simple_integration", "intermediate_integration", "polynomial_multiplication", "puzzle24", "countdown"}
 EVALUATED: dict[str, tuple[Callable[[dict[str, Any]], str], re.Pattern[str]]] = {
@@ -101,6 +109,8 @@ def compare(extracted: str | None, answer: str) -> Verdict:
         return Verdict("incorrect", extracted, "other numbers")
     try:
         score = float(AS_TEXT[task](extracted, entry)) if task in AS_TEXT else _score(task, extracted, entry)
+        if score == 1.0 and task in STRICTER and not STRICTER[task](extracted, entry):
+            return Verdict("incorrect", extracted)
     except UNREADABLE as error:
         return Verdict("unparsable", extracted, f"not readable: {type(error).__name__}")
     if score == 1.0:
