@@ -99,6 +99,18 @@ def test_the_address_of_a_judge_is_recorded_and_may_change(tmp_path: Path) -> No
     [
         (["--verifier", "exact", "--timeout", "3"], "exact is bounded and runs in this process: it takes no timeout"),
         (["--verifier", "exact", "--set", "a=1"], "unknown setting a; known: none"),
+        (
+            ["--verifier", "command", "--set", "command=cat", "--set", "seconds=0"],
+            "seconds: Input should be greater than 0",
+        ),
+        (
+            ["--verifier", "command", "--set", "command=cat", "--set", "seconds=inf"],
+            "should be a finite number, got inf",
+        ),
+        (
+            ["--verifier", "command", "--set", "command=cat", "--set", "memory_mb=-5"],
+            "memory_mb: Input should be greater",
+        ),
         (["--verifier", "python"], "setting entry_point is missing: give --set entry_point=VALUE"),
         (["--verifier", "python", "--set", "entry_point=no.py:f"], "there is no file no.py"),
         (["--verifier", "python", "--set", "entry_point"], "write it as NAME=VALUE"),

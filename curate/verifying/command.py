@@ -7,8 +7,10 @@ import selectors
 import shlex
 import shutil
 import subprocess
+from typing import Annotated
 
 import orjson
+from pydantic import Field
 
 from curate.errors import ConfigError
 from curate.records import Verdict
@@ -20,7 +22,11 @@ LONGEST_REPLY = 1 << 20
 SHOWN = 100
 
 
-def command(command: str, seconds: float = 10, memory_mb: int = 1000) -> Verifier:
+def command(
+    command: str,
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10,
+    memory_mb: Annotated[int, Field(ge=1)] = 1000,
+) -> Verifier:
     """Judge by a program of your own that answers one JSON line on stdout for each JSON line on stdin.
 
     It reads ``{"id": 7, "completion": "...", "answer": "..."}`` and writes ``{"id": 7, "reward": 1}``, or ``"outcome"`` in

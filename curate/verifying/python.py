@@ -7,7 +7,9 @@ import importlib.util
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
+
+from pydantic import Field
 
 from curate.errors import ConfigError
 from curate.records import Outcome, Verdict
@@ -18,7 +20,11 @@ OUTCOMES = get_args(Outcome)
 FIELDS = {"outcome", "reward", "extracted", "detail"}
 
 
-def python(entry_point: str, seconds: float = 10, memory_mb: int = 1000) -> Verifier:
+def python(
+    entry_point: str,
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10,
+    memory_mb: Annotated[int, Field(ge=1)] = 1000,
+) -> Verifier:
     """Judge by a function of your own, ``package.module:function`` or ``path/to/file.py:function``.
 
     It is called as ``function(completion, answer)`` in a worker process and returns True or False, a reward of 0 or 1, an

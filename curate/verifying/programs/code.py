@@ -96,9 +96,9 @@ def _detail(ran: Ran, problem: str | None) -> str | None:
 
 
 def code(
-    time_limit: Annotated[float, Field(gt=0)] = 10.0,
+    time_limit: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0,
     memory_mb: Annotated[int, Field(ge=64)] = 1024,
-    total_seconds: Annotated[float, Field(gt=0)] = 120.0,
+    total_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0,
     sandbox: Kind = "auto",
 ) -> Verifier:
     """Run the last Python fence of the completion against the answer's tests (JSON), in a sandbox.
