@@ -338,6 +338,7 @@ def test_a_server_goes_on_from_every_step(server: FakeServer, tmp_path: Path) ->
     assert "nothing to do" in curate(*served(data, server)).stderr
 
 
+@pytest.mark.slow
 def test_a_served_run_that_is_killed_asks_only_for_the_rest(server: FakeServer, tmp_path: Path) -> None:
     whole, data = judged(tmp_path / "whole"), judged(tmp_path / "data")
     curate(*served(whole, server))

@@ -12,6 +12,8 @@ import pytest
 
 import curate
 
+pytestmark = pytest.mark.slow
+
 SMALLER = [
     "prompts.strong.n=16",
     "prompts.early.n=16",

@@ -16,6 +16,7 @@ DATA = os.environ.get("CURATE_TEST_DATA")
 CORE = ["dr_grpo", "grpo", "rloo", "spectral_grpo", "unlikely_grpo", "unlikely_spectral"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA, reason="CURATE_TEST_DATA is not set: the folder with gsm8k/example_model_solutions.jsonl")
 def test_groups_of_one_policy_go_through_every_core_recipe(tmp_path: Path) -> None:
     source = Path(str(DATA)) / "gsm8k" / "example_model_solutions.jsonl"

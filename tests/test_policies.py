@@ -13,6 +13,7 @@ from curate.verbs.lookup import POLICIES
 JOBS = Path(__file__).parents[1] / "jobs"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["countdown-blank", "bytes-blank"])
 def test_the_blank_policies_are_those_the_script_writes(name: str, tmp_path: Path) -> None:
     subprocess.run([sys.executable, JOBS / "blank_policies.py", tmp_path], check=True, capture_output=True)

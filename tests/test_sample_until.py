@@ -187,6 +187,7 @@ def test_a_report_says_that_a_rule_was_at_work(active: Dataset, tmp_path: Path) 
     assert f"samples left out: after_stopping_rule {n_surplus}" in out.read_text()
 
 
+@pytest.mark.slow
 def test_a_stopped_run_asks_only_for_the_groups_that_were_not_finished(
     active: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -149,6 +149,7 @@ def test_how_a_step_is_cut_does_not_change_the_losses(
             assert one[name] == pytest.approx(other[name], abs=2e-5), name
 
 
+@pytest.mark.slow
 def test_smoothing_holds_the_margin_back(data: Dataset, policy: Path, tmp_path: Path) -> None:
     write_pairs(data, TableRef("pairs", "smooth"), smoothing=0.4)
     options = (*GENTLE, *DPO, "--epochs", 40, "--pairs")
@@ -287,6 +288,7 @@ def test_a_job_file_trains_on_pairs(groups: Path, policy: Path, tmp_path: Path) 
     assert manifest(tmp_path / "out")["arguments"]["objective"]["beta"] == 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [DPO, ("--objective", "sft")], ids=["pairs", "rows"])
 def test_an_adversary_weighs_the_items(
     data: Dataset, policy: Path, tmp_path: Path, options: tuple[object, ...]

@@ -30,6 +30,7 @@ def assert_same(found: pl.DataFrame, expected: pl.DataFrame) -> None:
         assert found[column].to_list() == pytest.approx(expected[column].to_list(), abs=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(datasets, st.sampled_from(sorted(AT_0)))
 def test_a_shaping_of_strength_0_is_none(groups: list[list[dict[str, Any]]], name: str) -> None:
@@ -39,6 +40,7 @@ def test_a_shaping_of_strength_0_is_none(groups: list[list[dict[str, Any]]], nam
     assert_same(reweight(frame, shaped), reweight(frame, plain))
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(datasets, st.sampled_from(list(every_recipe().values())))
 def test_a_gate_that_lets_everything_through_is_none(groups: list[list[dict[str, Any]]], recipe: Recipe) -> None:
