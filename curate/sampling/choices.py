@@ -47,9 +47,15 @@ def all_exact(ids: Sequence[Any], logprobs: Sequence[Any], said: Sequence[Any], 
     lengths = [*map(len, ids)]
     if lengths != [*map(len, logprobs)] or not 0 < min(lengths) <= max(lengths) <= ask.setting.max_new_tokens:
         return None
-    if not _are_ids([*chain.from_iterable(ids)], ask) or not _are_logprobs([*chain.from_iterable(logprobs)]):
+    all_ids = [*chain.from_iterable(ids)]
+    if set(map(type, all_ids)) != {int}:
         return None
-    if sum(map(said.count, _PLAIN)) != len(said) or not all(map(ask.end_ids.isdisjoint, [each[:-1] for each in ids])):
+    different = set(all_ids)
+    if min(different) < 0 or max(different) >= _n_ids(ask):
+        return None
+    if not _are_logprobs([*chain.from_iterable(logprobs)]) or sum(map(said.count, _PLAIN)) != len(said):
+        return None
+    if not ask.end_ids.isdisjoint(different) and not all(map(ask.end_ids.isdisjoint, [each[:-1] for each in ids])):
         return None
     finishes = [ended(finish, each, ask) for finish, each in zip(said, ids, strict=True)]
     return [*map(Served, ids, logprobs, repeat(None), finishes)]
@@ -94,17 +100,11 @@ def ended(said: Finish, ids: list[int], ask: Ask) -> Finish:
     return "length" if len(ids) >= ask.setting.max_new_tokens else said
 
 
-def _are_ids(values: list[int], ask: Ask) -> bool:
-    if set(map(type, values)) != {int}:
-        return False
-    different = set(values)
-    return min(different) >= 0 and max(different) < _n_ids(ask)
-
-
 def _are_logprobs(values: list[float]) -> bool:
     if not set(map(type, values)) <= {float, int}:
         return False
-    return min(values) > CLAMPED and max(values) <= 0 and math.isfinite(sum(values))
+    # none above 0 and all together above the clamp: so is each, and none is NaN
+    return max(values) <= 0 and (sum(values) > CLAMPED or (min(values) > CLAMPED and math.isfinite(sum(values))))
 
 
 def _n_ids(ask: Ask) -> int:
