@@ -1,8 +1,8 @@
 """The dispatcher of a pool: one thread that hands pairs to workers, watches their clocks, and collects their verdicts.
 
-A worker has some pairs waiting in its pipe, as many as it answers in about 50 ms, so that neither side waits for the
-other; its first unanswered pair is the one that runs. When that has run for too long it is ``timeout``, the worker is
-killed, and those that waited behind it go to another one.
+A worker has some pairs waiting in its pipe beside the one that runs, as many as it answers in about 50 ms (none where one
+takes longer), so that neither side waits for the other; its first unanswered pair is the one that runs. When that has
+run for too long it is ``timeout``, the worker is killed, and those that waited behind it go to another one.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from curate.verifying.workers.process import Ask, Garbage, NurseryProcess, Worke
 TICK_S = 0.005  # replies are read at most this often: waking up for each would cost more than reading it
 WAIT_S = 0.05
 AHEAD_S = 0.05  # of work waits in a worker's pipe
+MOST_S = 2 * AHEAD_S  # longer comparisons are all alike: nothing waits behind them
 MOST_AHEAD = 128
 WEIGHT = 0.05  # of the newest comparison in the mean of their seconds
 MOST_IDLE_DEATHS = 5
@@ -43,7 +44,7 @@ class Dispatcher:
         self._workers: dict[int, Worker] = {}
         self._numbers = count()
         self._n_idle_deaths = 0
-        self._mean_s = AHEAD_S  # of a comparison, the newest weighing most, none more than AHEAD_S
+        self._mean_s = MOST_S  # of a comparison, the newest weighing most, none more than MOST_S
         self._is_over = self._is_awake = False
 
     def __enter__(self) -> Dispatcher:
@@ -86,18 +87,18 @@ class Dispatcher:
                 self.settled.notify_all()
 
     def _turn(self) -> None:
-        self._is_awake = False
-        self._feed()
         is_busy = any(worker.asked for worker in self._workers.values())
         events = {descriptor for descriptor, _ in self._poll.poll(WAIT_S * 1000 if is_busy or self._queue else None)}
         if self._wake in events:
             os.eventfd_read(self._wake)
+        self._is_awake = False
         n_waiting = sum(len(worker.asked) for worker in self._workers.values())
         for worker in [each for each in self._workers.values() if each.replies in events]:
             self._read(worker)
         if self._nursery.control.fileno() in events:
             self._hear()
         self._stop_late()
+        self._feed()
         if n_waiting:
             with self.settled:
                 self.settled.notify_all()
@@ -110,7 +111,7 @@ class Dispatcher:
             number = next(self._numbers)
             worker = self._workers[number] = self._nursery.fork(number)
             self._poll.register(worker.replies, select.POLLIN)
-        n_ahead = min(MOST_AHEAD, max(1, int(AHEAD_S / self._mean_s)))
+        n_ahead = min(MOST_AHEAD, 1 + int(AHEAD_S / self._mean_s))
         for worker in sorted(self._workers.values(), key=lambda worker: len(worker.asked)):
             if self._queue and worker.is_born and 2 * len(worker.asked) <= n_ahead:
                 worker.ask(self._queue, n_ahead, self._numbers)
@@ -121,7 +122,7 @@ class Dispatcher:
         try:
             for ask, verdict, seconds in worker.answers():
                 ask.settle(verdict, seconds)
-                self._mean_s += WEIGHT * (min(seconds, AHEAD_S) - self._mean_s)
+                self._mean_s += WEIGHT * (min(seconds, MOST_S) - self._mean_s)
                 self._n_idle_deaths = 0
         except Garbage:
             self._give_up(worker, Verdict("error", detail="worker died: it sent no verdict"))
