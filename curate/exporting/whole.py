@@ -83,9 +83,8 @@ def _refuse_other(footer: Footer, inputs: dict[str, str], format_: str, out: Pat
         raise ConfigError(
             f"{out} exists and was made from other parts: give another --out, or replace it with --overwrite"
         )
-    made = footer.about.get("format", "train")  # files of the first format did not say it
-    if made != format_:
-        raise ConfigError(f"{out} exists in format {made}: give another --out, or replace it with --overwrite")
+    if footer.about.get("format") != format_:
+        raise ConfigError(f"{out} exists and is no {format_} export: give another --out, or replace it with --overwrite")
 
 
 def _holds(path: Path, content: bytes) -> bool:

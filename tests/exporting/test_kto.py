@@ -134,7 +134,7 @@ def test_the_same_parts_give_nothing_to_do_and_other_parts_are_refused(tmp_path:
     assert (out.read_bytes(), beside.read_bytes()) == made
     train = CliRunner().invoke(app, ["export", str(data.root), "--out", str(out)])
     assert train.exit_code == 2
-    assert "exists in format kto" in train.stderr
+    assert "is no train export" in train.stderr
     dataset(data.root, [*ROWS[:-1], (4, 0, -1.0, {})])
     other = export(data, out)
     assert other.exit_code == 2
@@ -150,7 +150,7 @@ def test_a_train_file_is_not_taken_for_labels(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["export", str(data.root), "--out", str(out)]).exit_code == 0
     result = export(data, out)
     assert result.exit_code == 2
-    assert "exists in format train" in result.stderr
+    assert "is no kto export" in result.stderr
 
 
 def test_a_kept_hinted_sample_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
