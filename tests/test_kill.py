@@ -38,9 +38,13 @@ rule = "arithmetic"
 [reweight]
 recipe = "unlikely_spectral"
 beta_rank = 0.25
-[export]
+[export.train]
 out = "dataset/train.parquet"
+[export.kto]
+format = "kto"
+out = "dataset/kto.parquet"
 """
+EXPORTS = ("train", "kto")
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +105,7 @@ def rows(folder: Path) -> dict[str, pl.DataFrame]:
         rules = contract(ref.table)
         kept = [c.name for c in rules.columns if not c.is_measured]
         found[str(ref)] = data.scan(ref.table, ref.variant).select(kept).sort(rules.key).collect()
-    found["train"] = pl.read_parquet(folder / "dataset" / "train.parquet")
-    return found
+    return found | {name: pl.read_parquet(folder / "dataset" / f"{name}.parquet") for name in EXPORTS}
 
 
 def unfinished_files(folder: Path) -> list[str]:
@@ -151,7 +154,7 @@ def test_a_killed_run_goes_on_to_the_same_rows(
     kill: int, source: Path, tmp_path: Path, unbroken: dict[str, pl.DataFrame]
 ) -> None:
     rng, folder = random.Random(kill), tmp_path / "run"
-    n_all = sum(1 for table in unbroken if table != "train") * 8
+    n_all = sum(1 for table in unbroken if table not in EXPORTS) * 8
     kill_after(start(source, folder), folder, rng.randrange(n_all - 6), rng.uniform(0, 0.05))
     assert unfinished_files(folder) == []
     if any((folder / "dataset").glob("[a-z]*")):

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from pathlib import Path
 from typing import BinaryIO
 
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.contracts import conform, contract
 from curate.dataset import Dataset, TableRef
 from curate.errors import ConfigError
+from curate.exporting.rows import KEY, beside, recipe_of, refuse_hinted
+from curate.exporting.whole import nothing_to_do, write_whole
 from curate.jobrecord import versions
-from curate.parts import FOOTER_KEY, ROWS_PER_ROW_GROUP, Footer, read_footer, sync_folder
-from curate.stage import read, same_keys
-from curate.states import ContentIds
+from curate.parts import FOOTER_KEY, ROWS_PER_ROW_GROUP, Footer
+from curate.stage import read_frame
 
 _SAMPLE_COLUMNS = [
-    "group_id",
-    "sample_index",
+    *KEY,
     "prompt_id",
     "completion",
     "completion_ids",
@@ -58,45 +55,12 @@ def write_train(data: Dataset, refs: list[TableRef], out: Path, *, overwrite: bo
     counted. Raises ConfigError where ``out`` holds something else or lies in a table, where a kept row is hinted, or
     where the scorer kept no token log-probs; ContractError where a row breaks the contract.
     """
-    _refuse_place(data, out)
-    ids = ContentIds(data)
-    inputs = {str(ref): ids.of_head(ref) for ref in [*refs, TableRef("prompts")]}
-    if out.exists() and not overwrite:
-        return _keep_existing(out, inputs)
-    unfinished = out.with_name(f".{out.name}.unfinished")
-    with unfinished.open("ab") as raw:
-        _lock(raw, unfinished, out)
-        try:
-            counts = _write_rows(data, refs, raw, out.name, inputs)
-            unfinished.rename(out)
-            sync_folder(out.parent)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
-    return _said(out, counts)
 
+    def write(raw: BinaryIO, inputs: dict[str, str]) -> Footer:
+        return _write_rows(data, refs, raw, out.name, inputs)
 
-def _refuse_place(data: Dataset, out: Path) -> None:
-    if not out.parent.is_dir():
-        raise ConfigError(f"{out.parent} is not a folder: make it, or give another --out")
-    if out.is_dir():
-        raise ConfigError(f"{out} is a folder: give the path of a file as --out")
-    if data.holds(out):
-        raise ConfigError(
-            f"{out} lies in a table of the dataset, which holds its finished parts alone: give another --out"
-        )
-
-
-def _lock(raw: BinaryIO, unfinished: Path, out: Path) -> None:
-    """Hold the unfinished file against another export to the same path, and empty it of what a killed one left."""
-    try:
-        fcntl.flock(raw, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_ours = unfinished.exists() and unfinished.stat().st_ino == os.fstat(raw.fileno()).st_ino
-    except BlockingIOError:
-        is_ours = False
-    if not is_ours:  # locked, or renamed by its writer since we opened it
-        raise ConfigError(f"another process is writing {out}: wait for it to end, or give another --out")
-    raw.truncate(0)
+    footer = write_whole(data, refs, out, "train", write, overwrite=overwrite)
+    return _said(out, footer.about["counts"]) if footer else nothing_to_do(out)
 
 
 def _said(out: Path, counts: dict[str, int]) -> str:
@@ -113,23 +77,14 @@ def _said(out: Path, counts: dict[str, int]) -> str:
     )
 
 
-def _keep_existing(out: Path, inputs: dict[str, str]) -> str:
-    footer = read_footer(out)
-    if footer.inputs == inputs:
-        return f"{out}: nothing to do, it was made from these very parts"
-    raise ConfigError(f"{out} exists and was made from other parts: give another --out, or replace it with --overwrite")
-
-
-def _write_rows(
-    data: Dataset, refs: list[TableRef], raw: BinaryIO, out_name: str, inputs: dict[str, str]
-) -> dict[str, int]:
+def _write_rows(data: Dataset, refs: list[TableRef], raw: BinaryIO, out_name: str, inputs: dict[str, str]) -> Footer:
     rules = contract("train")
     prompts = data.scan("prompts").select("prompt_id", "prompt", "prompt_ids").collect()
     counts = {"rows_in": 0, "rows_out": 0, "text_only": 0, "raw": 0}
     with pq.ParquetWriter(raw, rules.schema, compression="zstd") as writer:
         for name in data.parts(refs[0]):
             kept, n_all = _kept_rows(data, refs, name, prompts)
-            _refuse_hinted(kept, name)
+            refuse_hinted(kept, name)
             frame = kept.select(TRAIN_COLUMNS)
             rows = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
             writer.write_table(conform(rules, rows, f"{out_name}, from {name}"), row_group_size=ROWS_PER_ROW_GROUP)
@@ -137,21 +92,10 @@ def _write_rows(
             counts["rows_out"] += len(frame)
             counts["text_only"] += frame["completion_ids"].null_count()
             counts["raw"] += kept.select((IS_RAW & pl.col("logprobs").is_not_null()).sum()).item()
-        recipe = read_footer(data.part(refs[1], data.parts(refs[1])[0])).about.get("recipe")
-        footer = Footer(rules.hash, "", inputs, versions(), {"counts": counts, "recipe": recipe})
+        about = {"format": "train", "counts": counts, "recipe": recipe_of(data, refs[1])}
+        footer = Footer(rules.hash, "", inputs, versions(), about)
         writer.add_key_value_metadata({FOOTER_KEY: footer.to_bytes()})
-    raw.flush()
-    os.fsync(raw.fileno())
-    return counts
-
-
-def _refuse_hinted(kept: pl.DataFrame, name: str) -> None:
-    n_hinted = kept["hinted"].sum()
-    if n_hinted:
-        raise ConfigError(
-            f"{n_hinted:,} kept samples of {name} were sampled with the answer shown, and would train on the hint: "
-            "export a dataset without hinted samples"
-        )
+    return footer
 
 
 def _refuse_raw(scored: pl.DataFrame, ref: TableRef) -> None:
@@ -166,29 +110,18 @@ def _refuse_raw(scored: pl.DataFrame, ref: TableRef) -> None:
 
 
 def _kept_rows(data: Dataset, refs: list[TableRef], name: str, prompts: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    samples = read(data, refs[0], name, _SAMPLE_COLUMNS)
-    columns = ["group_id", "sample_index", "advantage", "token_advantages", "weight"]
-    advantages = read(data, refs[1], name, columns)
-    same_keys(samples, advantages, f"{refs[1]}/{name}")
-    zipped = _frame(samples).with_columns(_frame(advantages.select(columns[2:])))
+    rows = read_frame(data, refs[0], name, _SAMPLE_COLUMNS)
+    rows = rows.with_columns(beside(data, rows, refs[1], name, ["advantage", "token_advantages", "weight"]))
     if len(refs) > 2:
-        columns = ["group_id", "sample_index", "logprobs", "mean_logprob", "logprob_semantics"]
-        scored = read(data, refs[2], name, columns)
-        same_keys(samples, scored, f"{refs[2]}/{name}")
-        _refuse_raw(_frame(scored).with_columns(_frame(samples)["temperature"]), refs[2])
-        if scored["logprobs"].null_count > scored["mean_logprob"].null_count:
+        scored = beside(data, rows, refs[2], name, ["logprobs", "mean_logprob", "logprob_semantics"])
+        _refuse_raw(scored.with_columns(rows["temperature"]), refs[2])
+        if scored["logprobs"].null_count() > scored["mean_logprob"].null_count():
             raise ConfigError(
                 f"{refs[2]} keeps no log-probs of single tokens (those of the sampler are old_logprobs already): "
                 "name a scorer that `curate logprob --model` made, or leave --scorer out"
             )
-        zipped = zipped.with_columns(_frame(scored)["logprobs"].alias("ref_logprobs"))
+        rows = rows.with_columns(scored["logprobs"].alias("ref_logprobs"))
     else:
-        zipped = zipped.with_columns(ref_logprobs=pl.lit(None, pl.List(pl.Float32)))
-    kept = zipped.filter(pl.col("advantage").is_not_null())
-    return kept.join(prompts, on="prompt_id", how="left", maintain_order="left"), len(zipped)
-
-
-def _frame(rows: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(rows)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+        rows = rows.with_columns(ref_logprobs=pl.lit(None, pl.List(pl.Float32)))
+    kept = rows.filter(pl.col("advantage").is_not_null())
+    return kept.join(prompts, on="prompt_id", how="left", maintain_order="left"), len(rows)

@@ -283,6 +283,13 @@ def pairs(recipe: str, set_: list[str] | None, as_: str | None, **_: Any) -> Non
     variant_name(as_ or recipe)
 
 
+def export(format_: str, scorer: str | None, **_: Any) -> None:
+    from curate.errors import ConfigError
+
+    if format_ != "train" and scorer is not None:
+        raise ConfigError(f"scorer gives ref_logprobs, and format {format_} has none: leave --scorer out")
+
+
 def train(model: Path, ref_model: Path | None, **given: Any) -> None:
     from curate.verbs.lookup import find_checkpoint
     from curate.verbs.train import settings
@@ -361,6 +368,7 @@ CHECKS: dict[str, Callable[..., None]] = {
     "branch": branch,
     "reweight": reweight,
     "pairs": pairs,
+    "export": export,
     "train": train,
     "evaluate": evaluate,
     "report": report,

@@ -17,23 +17,37 @@ def export(
     dataset: DatasetDir,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Parquet file to write.", show_default=False)],
     format_: Annotated[
-        Literal["train"], typer.Option("--format", help="train: every kept row, self-contained.")
+        Literal["train", "kto"],
+        typer.Option(
+            "--format",
+            help="train: every kept row, self-contained. kto: prompt, completion and label (the sign of the advantage) for "
+            "TRL's KTOTrainer; what is lost is in FILE.manifest.json.",
+        ),
     ] = "train",
     recipe: RecipeVariant = None,
     scorer: ScorerVariant = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,
 ) -> None:
-    """Write the kept rows with all that the loss needs; --scorer names the likelihoods that become ref_logprobs."""
+    """Write what a trainer reads to one file: the kept rows with all that the loss needs, or labels for KTO.
+
+    --scorer names the likelihoods that become ref_logprobs.
+    """
     from curate.console import say
     from curate.dataset import Dataset
+    from curate.exporting.kto import write_kto
     from curate.exporting.train import write_train
+    from curate.verbs.checks import export as check_arguments
 
+    check_arguments(format_, scorer)
     data = Dataset(dataset)
     refs = [data.choose("samples"), data.choose("advantages", recipe)]
     if scorer is not None:
         refs.append(data.choose("likelihoods", scorer))
     _refuse_unfinished(data, refs)
-    say(write_train(data, refs, out, overwrite=overwrite))
+    if format_ == "kto":
+        say(write_kto(data, refs[0], refs[1], out, overwrite=overwrite))
+    else:
+        say(write_train(data, refs, out, overwrite=overwrite))
 
 
 def _refuse_unfinished(data: Dataset, refs: list[TableRef]) -> None:
