@@ -5,6 +5,7 @@ One JSON file a table or variant in ``DIR/.curate/jobs``. Versions are recorded,
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import os
@@ -51,6 +52,7 @@ class JobRecord:
         return hashlib.blake2b(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Return the installed versions of the packages that shape the rows."""
     found = {}

@@ -84,7 +84,9 @@ def _refuse_other(footer: Footer, inputs: dict[str, str], format_: str, out: Pat
             f"{out} exists and was made from other parts: give another --out, or replace it with --overwrite"
         )
     if footer.about.get("format") != format_:
-        raise ConfigError(f"{out} exists and is no {format_} export: give another --out, or replace it with --overwrite")
+        raise ConfigError(
+            f"{out} exists and is no {format_} export: give another --out, or replace it with --overwrite"
+        )
 
 
 def _holds(path: Path, content: bytes) -> bool:
