@@ -37,7 +37,10 @@ def replayed(name: str, text: str) -> dict[str, Any]:
         stated = _STATEMENT.search(text)
         case = stated[1] if stated else "statement" if "asked_" in text else "header"
     found = json.dumps(sessions(name)[case])
-    answer: dict[str, Any] = json.loads(found.replace("{theorem}", theorem[1] if theorem else ""))
+    name = theorem[1] if theorem else ""
+    answer: dict[str, Any] = json.loads(
+        found.replace("{theorem}", name).replace("{mark}", name.removeprefix("checked_"))
+    )
     return answer
 
 

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 STANDARD_AXIOMS = frozenset({"propext", "Classical.choice", "Quot.sound"})
 ERRORS, INFORMATION = ("error",), ("info", "information")
 
+# where the header, or the build of Lean, makes a `module` of every file: says nothing of the proof
+_NO_REPORT = "cannot use `#print axioms`"
 _USES_SORRY = re.compile(r"declaration uses ['`]sorry['`]")
 
 
@@ -64,9 +66,12 @@ def judged(found: Iterable[Message], theorem: str) -> tuple[str, str | None]:
     The axioms are those of the one message that reports on ``theorem``, whose name the proof cannot know.
     """
     found = list(found)
-    for message in found:
-        if message.severity in ERRORS:
-            return "incorrect", one_line(message.text)
+    errors = [message.text for message in found if message.severity in ERRORS]
+    for text in errors:
+        if not text.startswith(_NO_REPORT):
+            return "incorrect", one_line(text)
+    if errors:
+        return "error", f"prover: {one_line(errors[0])}"
     if any(_USES_SORRY.search(message.text) for message in found):
         return "incorrect", "sorry"
     reports = [

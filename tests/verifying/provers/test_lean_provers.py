@@ -161,6 +161,7 @@ def test_a_reply_of_the_server_that_cannot_be_read_is_an_error(plain: bytes) -> 
         ("'t' does not depend on any axioms", []),
         ("'t' depends on axioms: [propext]", ["propext"]),
         ("'A.b.t' depends on axioms: [propext,\n Classical.choice]", ["propext", "Classical.choice"]),
+        ("'_private._stdin.0.t' does not depend on any axioms", []),
         ("'xt' depends on axioms: [propext]", None),
         ("'t' depends on axioms: [propext", None),
         ("'t' depends on axioms: [propext] and more", None),
@@ -179,6 +180,12 @@ def test_two_reports_are_none() -> None:
     assert judged([Message("warning", report.text)], "t")[0] == "error"
     assert judged([report, report], "t")[0] == "error"
     assert judged([report, Message("error", " no\n goals ")], "t") == ("incorrect", "no goals")
+
+
+def test_a_lean_that_cannot_report_axioms_says_nothing_of_the_proof() -> None:
+    refused = Message("error", "cannot use `#print axioms` in a `module`; consider temporarily removing the header")
+    assert judged([refused], "t") == ("error", f"prover: {refused.text}")
+    assert judged([refused, Message("error", "unsolved goals")], "t") == ("incorrect", "unsolved goals")
 
 
 WORDS = st.sampled_from(
