@@ -241,16 +241,20 @@ def journaled(
         return pa.Table.from_batches(finished.batches(), schema=schema)
 
 
-def same_keys(left: pa.Table, right: pa.Table, where: str) -> None:
-    """Raise ContractError unless two parts hold the same samples in the same order."""
-    refuse_other_keys(all(left[key].equals(right[key]) for key in ("group_id", "sample_index")), where)
-
-
-def refuse_other_keys(are_equal: bool, where: str) -> None:
-    """Raise ContractError where a part does not hold the samples of the part of its name."""
-    if not are_equal:
+def same_keys(left: pa.Table | pl.DataFrame, right: pa.Table | pl.DataFrame, where: str) -> None:
+    """Raise ContractError unless two parts, both Arrow or both polars, hold the same samples in the same order."""
+    if not all(left[key].equals(right[key]) for key in ("group_id", "sample_index")):
         raise ContractError(
             f"{where} does not hold the samples of the part of that name, in their order: make it again with --overwrite"
+        )
+
+
+def refuse_hinted(kept: pl.DataFrame, name: str, instead: str) -> None:
+    """Raise ConfigError, with what to do instead, where a sample that would train was drawn with the answer shown."""
+    n_hinted = kept["hinted"].sum()
+    if n_hinted:
+        raise ConfigError(
+            f"{n_hinted:,} kept samples of {name} were sampled with the answer shown, and would train on the hint: {instead}"
         )
 
 

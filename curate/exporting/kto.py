@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.dataset import Dataset, TableRef
-from curate.exporting.rows import KEY, beside, recipe_of, refuse_hinted
+from curate.exporting.rows import INSTEAD, KEY, beside, recipe_of
 from curate.exporting.whole import manifest_path, nothing_to_do, write_whole
 from curate.jobrecord import versions
 from curate.parts import FOOTER_KEY, ROWS_PER_ROW_GROUP, Footer
-from curate.stage import read_frame
+from curate.stage import read_frame, refuse_hinted
 
 SCHEMA = pa.schema(
     [
@@ -126,7 +126,7 @@ def _rows(data: Dataset, samples: TableRef, advantages: TableRef, name: str, pro
     """Return every sample of a part with its advantage, its prompt and the reason why it has no label."""
     rows = read_frame(data, samples, name, _SAMPLE_COLUMNS)
     rows = rows.with_columns(beside(data, rows, advantages, name, _ADVANTAGE_COLUMNS))
-    refuse_hinted(rows.filter(pl.col("advantage").is_not_null()), name)
+    refuse_hinted(rows.filter(pl.col("advantage").is_not_null()), name, INSTEAD)
     return rows.join(prompts, on="prompt_id", how="left", maintain_order="left").with_columns(reason=REASON)
 
 

@@ -5,28 +5,18 @@ from __future__ import annotations
 import polars as pl
 
 from curate.dataset import Dataset, TableRef
-from curate.errors import ConfigError
 from curate.parts import read_footer
-from curate.stage import read_frame, refuse_other_keys
+from curate.stage import read_frame, same_keys
 
 KEY = ["group_id", "sample_index"]
+INSTEAD = "export a dataset without hinted samples"
 
 
 def beside(data: Dataset, rows: pl.DataFrame, ref: TableRef, name: str, columns: list[str]) -> pl.DataFrame:
     """Return columns of the part of ``ref`` that holds the samples of ``rows``; raises ContractError where it does not."""
     part = read_frame(data, ref, name, [*KEY, *columns])
-    refuse_other_keys(rows.select(KEY).equals(part.select(KEY)), f"{ref}/{name}")
+    same_keys(rows, part, f"{ref}/{name}")
     return part.select(columns)
-
-
-def refuse_hinted(kept: pl.DataFrame, name: str) -> None:
-    """Raise ConfigError where a kept sample was drawn with the answer shown."""
-    n_hinted = kept["hinted"].sum()
-    if n_hinted:
-        raise ConfigError(
-            f"{n_hinted:,} kept samples of {name} were sampled with the answer shown, and would train on the hint: "
-            "export a dataset without hinted samples"
-        )
 
 
 def recipe_of(data: Dataset, advantages: TableRef) -> str | None:

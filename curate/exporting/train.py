@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 from curate.contracts import conform, contract
 from curate.dataset import Dataset, TableRef
 from curate.errors import ConfigError
-from curate.exporting.rows import KEY, beside, recipe_of, refuse_hinted
+from curate.exporting.rows import INSTEAD, KEY, beside, recipe_of
 from curate.exporting.whole import nothing_to_do, write_whole
 from curate.jobrecord import versions
 from curate.parts import FOOTER_KEY, ROWS_PER_ROW_GROUP, Footer
-from curate.stage import read_frame
+from curate.stage import read_frame, refuse_hinted
 
 _SAMPLE_COLUMNS = [
     *KEY,
@@ -84,7 +84,7 @@ def _write_rows(data: Dataset, refs: list[TableRef], raw: BinaryIO, out_name: st
     with pq.ParquetWriter(raw, rules.schema, compression="zstd") as writer:
         for name in data.parts(refs[0]):
             kept, n_all = _kept_rows(data, refs, name, prompts)
-            refuse_hinted(kept, name)
+            refuse_hinted(kept, name, INSTEAD)
             frame = kept.select(TRAIN_COLUMNS)
             rows = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
             writer.write_table(conform(rules, rows, f"{out_name}, from {name}"), row_group_size=ROWS_PER_ROW_GROUP)

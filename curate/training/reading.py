@@ -13,7 +13,7 @@ import polars as pl
 from curate.dataset import Dataset, TableRef
 from curate.errors import ConfigError, ContractError
 from curate.models.encode import encode_prompt
-from curate.stage import read_frame, refuse_other_keys
+from curate.stage import read_frame, refuse_hinted, same_keys
 from curate.training.behaviour import BEHAVIOUR, PROBLEM
 from curate.training.rows import Rows, flatten
 
@@ -107,9 +107,8 @@ def _read_part(
     """Read one part's kept rows, text turned into ids."""
     frame = read_frame(data, samples, name, SAMPLE_COLUMNS)
     weighted = read_frame(data, advantages, name, ADVANTAGE_COLUMNS)
-    keys = ADVANTAGE_COLUMNS[:2]
-    refuse_other_keys(all(frame[key].equals(weighted[key]) for key in keys), f"{advantages}/{name}")
-    frame = frame.hstack(weighted.drop(keys))
+    same_keys(frame, weighted, f"{advantages}/{name}")
+    frame = frame.hstack(weighted.drop(ADVANTAGE_COLUMNS[:2]))
     found.rows_in += len(frame)
     found.dropped += counted(frame["drop_reason"])
     frame = prepared(frame.filter(pl.col("advantage").is_not_null()), name, reader, found)
@@ -122,12 +121,7 @@ def _read_part(
 
 def prepared(frame: pl.DataFrame, name: str, reader: Reader, found: Found) -> pl.DataFrame:
     """Return kept samples of a part with text turned into ids and the log-probs that may be used; refuses hinted ones."""
-    n_hinted = frame["hinted"].sum()
-    if n_hinted:
-        raise ConfigError(
-            f"{n_hinted:,} kept samples of {name} were sampled with the answer shown, and would train on the hint: "
-            "train on a dataset without hinted samples"
-        )
+    refuse_hinted(frame, name, "train on a dataset without hinted samples")
     found.problems += counted(frame.select(PROBLEM.alias("problem"))["problem"])
     found.n_no_temperature += frame["temperature"].null_count()
     frame = _tokenized(frame, reader, found)

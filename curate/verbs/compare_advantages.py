@@ -88,13 +88,13 @@ def _side_by_side(data: Dataset, names: list[str], part: str) -> pl.DataFrame:
     """Return the advantages of one part, a column a variant, by its place."""
     import polars as pl
 
-    from curate.stage import read_frame, refuse_other_keys
+    from curate.stage import read_frame, same_keys
 
     key, columns = None, []
     for place, name in enumerate(names):
         ref = data.choose("advantages", name)
         frame = read_frame(data, ref, part, [*KEY, "advantage"])
         key = frame.select(KEY) if key is None else key
-        refuse_other_keys(frame.select(KEY).equals(key), f"{data.root}/{ref}/{part}")
+        same_keys(frame, key, f"{data.root}/{ref}/{part}")
         columns.append(frame["advantage"].rename(str(place)))
     return pl.DataFrame(columns)

@@ -119,12 +119,12 @@ def all_wrong_groups(rows: pl.DataFrame) -> pl.DataFrame:
 
 def read_verdicts(data: Dataset, samples: TableRef, verdicts: TableRef, name: str, columns: list[str]) -> pl.DataFrame:
     """Return columns of one part of samples with reward and outcome beside them."""
-    from curate.stage import read_frame, refuse_other_keys
+    from curate.stage import read_frame, same_keys
 
     key = ["group_id", "sample_index"]
     frame = read_frame(data, samples, name, [*key, *columns])
     judged = read_frame(data, verdicts, name, [*key, "reward", "outcome"])
-    refuse_other_keys(all(frame[each].equals(judged[each]) for each in key), f"{verdicts}/{name}")
+    same_keys(frame, judged, f"{verdicts}/{name}")
     return frame.hstack(judged.drop(key))
 
 

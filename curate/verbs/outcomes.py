@@ -56,7 +56,7 @@ def read_beside(
     Raises ConfigError, with the command to run, where there are no samples, or where a table is stale or unfinished.
     """
     from curate.errors import ConfigError
-    from curate.stage import progress, read_frame, refuse_other_keys
+    from curate.stage import progress, read_frame, same_keys
 
     names = data.parts(samples)
     if not names:
@@ -67,7 +67,7 @@ def read_beside(
             frame = read_frame(data, samples, name, columns)
             for ref, wanted in others:
                 other = read_frame(data, ref, name, [*KEY, *wanted])
-                refuse_other_keys(all(frame[key].equals(other[key]) for key in KEY), f"{data.root}/{ref}/{name}")
+                same_keys(frame, other, f"{data.root}/{ref}/{name}")
                 frame = frame.with_columns(other.select(*wanted).rename(wanted).get_columns())
             bar.update()
             yield frame

@@ -110,13 +110,13 @@ class _Parts:
 
     def _frame(self, name: str) -> pl.DataFrame:
         """Put the columns of one part of every table side by side; the only likelihoods there are serve the figures."""
-        from curate.stage import read_frame, refuse_other_keys
+        from curate.stage import read_frame, same_keys
 
         inputs = self.inputs
         frame = read_frame(self.data, inputs[0], name, OF_SAMPLES)
         for ref in [*inputs[1:], *self._shown(inputs, name)]:
             other = self._columns(ref, name)
-            refuse_other_keys(all(frame[key].equals(other[key]) for key in KEY), f"{ref}/{name}")
+            same_keys(frame, other, f"{ref}/{name}")
             frame = frame.hstack(other.drop(KEY))
         return frame
 

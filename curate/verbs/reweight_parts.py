@@ -171,13 +171,13 @@ class Parts:
         """Put the columns of one part of every table side by side; every part holds the same samples in the same order."""
         import polars as pl
 
-        from curate.stage import refuse_other_keys
+        from curate.stage import same_keys
 
         frame = self._samples(name)
         refs = [*self.inputs[1:], *(ref for ref in self.extras if self.data.part(ref, name).exists())]
         for ref in refs:
             other = self._columns(ref, name)
-            refuse_other_keys(all(frame[key].equals(other[key]) for key in KEY), f"{ref}/{name}")
+            same_keys(frame, other, f"{ref}/{name}")
             frame = frame.with_columns(other.get_columns()[len(KEY) :])
         if BRANCHES in self.of_tokens:
             frame = frame.join(self._branches(name), on=KEY, how="left", maintain_order="left")
@@ -220,11 +220,11 @@ class Parts:
         )
 
     def _reference(self, name: str, frame: pl.DataFrame) -> pl.Series:
-        from curate.stage import read_frame, refuse_other_keys
+        from curate.stage import read_frame, same_keys
 
         ref = self.of_tokens[REFERENCE]
         other = read_frame(self.data, ref, name, [*KEY, "logprobs"])
-        refuse_other_keys(all(frame[key].equals(other[key]) for key in KEY), f"{ref}/{name}")
+        same_keys(frame, other, f"{ref}/{name}")
         return other["logprobs"]
 
     def _columns(self, ref: TableRef, name: str) -> pl.DataFrame:
