@@ -29,6 +29,7 @@ from itertools import islice
 from typing import NamedTuple
 
 import math_verify
+from tqdm import tqdm
 
 from curate.verifying import get
 from curate.verifying.workers.pool import Pool, n_cores
@@ -101,7 +102,7 @@ def shares(asked: Sequence[Asked], n: int) -> list[Sequence[Asked]]:
 def taking_turns(name: str, rounds: list[Sequence[Asked]], judge: Judge, options: argparse.Namespace) -> float:
     """Print both rates and their ratio, and return ours: answers a second, the median over the rounds."""
     ours_rates, theirs_rates, n_other, n_compared = [], [], 0, 0
-    for turn, share in enumerate(rounds):
+    for turn, share in enumerate(tqdm(rounds, name, unit="round")):
         sample = share[: options.sample]
         sides = {"ours": lambda share=share: timed(judge, share), "theirs": lambda sample=sample: timed(theirs, sample)}
         found = {side: sides[side]() for side in (sides if turn % 2 else reversed(sides))}
