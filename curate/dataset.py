@@ -173,8 +173,8 @@ class Dataset:
 
         return connect(self).sql(query)
 
-    def status(self) -> list[dict[str, Any]]:
-        """Return one record a table or variant: parts done, pending, waiting, stale, and rows."""
+    def status(self, refs: list[TableRef] | None = None) -> list[dict[str, Any]]:
+        """Return one record a table or variant (all of them): parts done, pending, waiting, stale, and rows."""
         from curate.states import status
 
-        return status(self)
+        return status(self, refs)

@@ -107,11 +107,11 @@ def part_states(
     return states
 
 
-def status(dataset: Dataset) -> list[dict[str, Any]]:
-    """Return one record a table or variant: its parts by state, its rows, and the command that made it."""
+def status(dataset: Dataset, refs: list[TableRef] | None = None) -> list[dict[str, Any]]:
+    """Return one record a table or variant (all of them): its parts by state, its rows, and the command that made it."""
     ids = ContentIds(dataset)
     records = []
-    for ref in dataset.refs():
+    for ref in dataset.refs() if refs is None else refs:
         record = read_record(dataset, ref)
         inputs = [parse_ref(text) for text in record.inputs] if record else []
         states = part_states(dataset, ref, inputs, ids)

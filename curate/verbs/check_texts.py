@@ -120,7 +120,7 @@ def ids_not_text(data: Dataset, tokenizer: Any, not_looked_at: list[str]) -> Ite
     if several:
         said = "the same ids stand beside several texts"
         n = sum(row[1] for row in several)
-        total = sum(each["rows"] for each in data.status() if each["table"] == "samples")
+        total = data.status([SAMPLES])[0]["rows"]
         yield Finding("ids_not_text", "samples", said, n, total, "samples", f"group_id={several[0][0]}", do)
     elif tokenizer is None and len(rows):
         not_looked_at.append("ids: whether they decode to the text beside them: give --tokenizer PATH, the policy's")

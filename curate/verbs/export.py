@@ -54,10 +54,7 @@ def _refuse_unfinished(data: Dataset, refs: list[TableRef]) -> None:
     """Raise ConfigError where a table that is exported is stale or lacks parts."""
     from curate.errors import ConfigError
 
-    exported = {str(ref) for ref in refs}
-    for state in data.status():
-        if state["table"] not in exported:
-            continue
+    for state in data.status(refs):
         unfinished = state["pending"] + state["waiting"]
         if state["stale"]:
             raise ConfigError(

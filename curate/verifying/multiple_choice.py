@@ -14,10 +14,10 @@ chosen. ``A or B`` chooses nothing, nor does ``A`` or ``I`` before a word ("The 
 from __future__ import annotations
 
 import re
-from collections import deque
 
 from curate.records import Verdict
 from curate.verifying.boxed import last_boxed
+from curate.verifying.last import last
 from curate.verifying.verifier import Verifier
 
 _ONE = r"(?:[A-J]\b|\([A-Ja-j]\))"
@@ -71,9 +71,9 @@ def multiple_choice() -> Verifier:
 def _stated(text: str) -> str | None:
     found = None
     for form in (_STATEMENT, _PRAISE):
-        last = deque((match for match in form.finditer(text) if not _is_word(match)), maxlen=1)
-        if last and (found is None or last[0].end() > found.end()):
-            found = last[0]
+        match = last(match for match in form.finditer(text) if not _is_word(match))
+        if match and (found is None or match.end() > found.end()):
+            found = match
     return _listed(found["letters"]) if found else None
 
 

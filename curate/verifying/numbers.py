@@ -8,8 +8,9 @@ both ways round and the sign is their unit. LaTeX, mixed numbers (``2 1/2``) and
 from __future__ import annotations
 
 import re
-from collections import deque
 from fractions import Fraction
+
+from curate.verifying.last import last
 
 # Python refuses int() beyond 4,300 digits and 10**exponent grows without bound: longer numbers equal no answer.
 MAX_CHARS = 1000
@@ -33,8 +34,8 @@ def last_number(text: str) -> str | None:
 
     A minus is a sign only where no digit, letter or closing bracket touches it (``10-18`` ends in 18).
     """
-    last = deque(_NUMBER.finditer(text), maxlen=1)
-    return last[0].group() if last else None
+    found = last(_NUMBER.finditer(text))
+    return found.group() if found else None
 
 
 def parse_number(text: str) -> Fraction | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
 from curate.errors import ConfigError
 from curate.records import Verdict
+from curate.verifying.last import last
 from curate.verifying.numbers import parse_number
 from curate.verifying.verifier import Verifier
 
@@ -89,9 +89,9 @@ def _last_match(compiled: Any, last_start: Any, text: str) -> Any:
         return None
     place = found.start(1)
     first = max(0, place - MAX_BEFORE)
-    last = deque(compiled.finditer(text, first, min(len(text), place + MAX_CHARS + 1000)), maxlen=1)
-    is_cut = last and 0 < first == last[0].start()
-    return last[0] if last and not is_cut else None
+    match = last(compiled.finditer(text, first, min(len(text), place + MAX_CHARS + 1000)))
+    is_cut = match and 0 < first == match.start()
+    return None if is_cut else match
 
 
 def _compile(pattern: str, ignore_case: bool) -> Any:

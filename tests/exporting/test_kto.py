@@ -248,6 +248,20 @@ def test_stale_advantages_are_refused(tmp_path: Path) -> None:
     assert not out.exists()
 
 
+@pytest.mark.parametrize("format_", ["kto", "train"])
+def test_a_broken_part_of_another_recipe_is_not_read(format_: str, tmp_path: Path) -> None:
+    data = dataset(tmp_path / "data", ROWS)
+    other = data.folder(TableRef("advantages", "other"))
+    other.mkdir()
+    (other / "part-00000.parquet").write_bytes(b"cut")
+    result = export(data, tmp_path / "out.parquet", "--recipe", "by_hand", "--format", format_)
+    assert result.exit_code == 0, result.stderr
+    broken = export(data, tmp_path / "out2.parquet", "--recipe", "other", "--format", format_)
+    assert broken.exit_code != 0
+    assert "part-00000.parquet" in broken.stderr
+    assert not (tmp_path / "out2.parquet").exists()
+
+
 # --- written whole or not at all --------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from curate.verifying.last import last
 from curate.verifying.provers.comments import coq_code
 
 _THEOREM = re.compile(
@@ -29,9 +30,7 @@ def parse(answer: str) -> Statement | None:
     The last theorem of the text is the one that is asked. Null where there is none, or where more follows it.
     """
     code = coq_code(answer)
-    found = None
-    for found in _THEOREM.finditer(code):  # noqa: B007 - the last one
-        pass
+    found = last(_THEOREM.finditer(code))
     end = _END.search(code, found.end()) if found else None
     if found is None or end is None or not _REST.fullmatch(code, end.end()):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from curate.verifying.last import last
 from curate.verifying.provers.comments import lean_code
 
 _THEOREM = re.compile(
@@ -33,9 +34,7 @@ def parse(answer: str) -> Statement | None:
     The last theorem of the text is the one that is asked. Null where there is none, or where more follows it.
     """
     code = lean_code(answer)
-    found = None
-    for found in _THEOREM.finditer(code):  # noqa: B007 - the last one
-        pass
+    found = last(_THEOREM.finditer(code))
     if found is None:
         return None
     colon, end = _places(code, found.end())
