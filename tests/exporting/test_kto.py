@@ -250,7 +250,7 @@ def test_stale_advantages_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("format_", ["kto", "train"])
 def test_a_broken_part_of_another_recipe_is_not_read(format_: str, tmp_path: Path) -> None:
-    data = dataset(tmp_path / "data", ROWS)
+    data = dataset(tmp_path / "data", [(1, 0, 1.0, {}), (1, 1, -1.0, {})])
     other = data.folder(TableRef("advantages", "other"))
     other.mkdir()
     (other / "part-00000.parquet").write_bytes(b"cut")
