@@ -93,6 +93,17 @@ def test_sampling_leaves_failed_prompts_out_and_counts_them(tmp_path: Path) -> N
     assert data.scan("samples").collect()["prompt_id"].to_list() == ["p4"]
 
 
+def test_what_another_self_test_leaves_out_is_told(tmp_path: Path) -> None:
+    data = prompts(tmp_path / "data")
+    run("verify", data.root, "--verifier", "gsm8k", "--self-test", "--max-failed-share", 1)
+    said = run("verify", data.root, "--verifier", "exact", "--self-test").stderr
+    path = data.private / "self-test" / "gsm8k.parquet"
+    assert f"self-test gsm8k leaves out 1 prompt(s) too: delete {path} to do without it" in " ".join(said.split())
+    path.unlink()
+    assert "too: delete" not in run("verify", data.root, "--verifier", "exact", "--self-test").stderr
+    assert failed_golds(data) == {}
+
+
 def test_a_broken_file_is_said_to_be_none(tmp_path: Path) -> None:
     data = prompts(tmp_path / "data")
     path = data.private / "self-test" / "gsm8k.parquet"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -149,6 +151,32 @@ def below(pid: int) -> list[int]:
     from curate.verifying.workers.processes import descendants
 
     return descendants(pid)
+
+
+def test_a_run_that_ends_between_the_last_verdict_and_the_part_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, entry_point = write_dataset(tmp_path / "data", COMPLETIONS[:1]), write_judge(tmp_path)
+    whole = write_dataset(tmp_path / "whole", COMPLETIONS[:1])
+    run(*command(whole, entry_point))
+
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "verdicts")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("curate.stage._keep", no_room)
+        assert "make room" in run(*command(data, entry_point), code=1).stderr
+    assert len(journal(data)) == 1
+    run(*command(data, entry_point))
+    assert verdicts(data).drop("seconds").equals(verdicts(whole).drop("seconds"))
+    assert journal(data) == []
+
+
+def test_a_part_without_rows_gets_one_without_verdicts(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", [["0", "1"], []], groups_a_part=1)
+    run(*command(data, write_judge(tmp_path)))
+    assert data.parts(TableRef("verdicts", "python")) == data.parts(TableRef("samples"))
+    assert verdicts(data)["reward"].to_list() == [1, 0]
 
 
 @pytest.mark.slow

@@ -77,6 +77,9 @@ def run_self_test(
             found = SelfTest(name, parameters, prompts, again, _judge(data, choice, workers))
             _write(path, found)
     say(found)
+    for other, kept in _kept(data).items():
+        if other != path and kept.failed:
+            say(f"self-test {kept.name} leaves out {len(kept.failed):,} prompt(s) too: delete {other} to do without it")
     if (share := len(found.failed) / max(1, found.n_known)) > max_failed_share:
         raise ShareError(
             f"{share:.1%} of the gold answers fail, more than --max-failed-share {max_failed_share:g}. They are listed in "
@@ -93,9 +96,9 @@ def failed_golds(data: Dataset) -> dict[str, str]:
     from curate.errors import ConfigError
 
     failed: dict[str, str] = {}
-    paths = sorted(_folder(data).glob("*.parquet"))
-    prompts = prompts_hash(data) if paths else ""
-    for found in map(_read, paths):
+    kept = _kept(data)
+    prompts = prompts_hash(data) if kept else ""
+    for found in kept.values():
         if found.prompts != prompts:
             import shlex
 
@@ -108,6 +111,10 @@ def failed_golds(data: Dataset) -> dict[str, str]:
             )
         failed |= found.failed
     return failed
+
+
+def _kept(data: Dataset) -> dict[Path, SelfTest]:
+    return {path: _read(path) for path in sorted(_folder(data).glob("*.parquet"))}
 
 
 def prompts_hash(data: Dataset) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -105,7 +106,7 @@ class Verification:
 def last_of_groups(group_ids: pa.ChunkedArray) -> list[bool]:
     """Return, for every row, whether the next one is of another group."""
     ids = group_ids.to_pylist()
-    return [here != after for here, after in zip(ids, [*ids[1:], None], strict=True)]
+    return [here != after for here, after in zip_longest(ids, ids[1:])]
 
 
 def counted(outcomes: Counter[str]) -> str:

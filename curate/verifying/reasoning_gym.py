@@ -6,13 +6,16 @@ Some score functions of reasoning-gym 0.1.25 hand text to ``eval``. No text of a
 
 - ``string_insertion``, ``spiral_matrix``, ``binary_matrix`` and ``n_queens`` evaluate an answer that is not right as it
   stands, for partial credit; here these compare the text alone;
-- ``simple_integration``, ``intermediate_integration``, ``polynomial_multiplication``, ``puzzle24`` and ``countdown`` evaluate
-  the answer (and their entry) with sympy, which is ``eval``; here only arithmetic gets that far: numbers, one-letter
-  variables, the names of elementary functions, ``+ - * / ^ ( )``. Any other answer is unparsable;
+- ``simple_integration``, ``intermediate_integration`` and ``polynomial_multiplication`` evaluate the answer (and their entry)
+  with sympy, which is ``eval``; here only arithmetic gets that far: numbers, one-letter variables, the names of
+  elementary functions, ``+ - * / ^ ( )``. Any other answer is unparsable;
+- ``puzzle24`` and ``countdown`` do so too; here only whole numbers and ``+ - * / ( )`` get that far, as variables and powers
+  would make any number of nothing (``x/x + x/x``);
 - ``bitwise_arithmetic`` and ``number_sorting`` evaluate their entry; here it must be hexadecimal arithmetic, a list of numbers.
 
-Four more are judged stricter than there: ``game_of_life_halting`` scores any text as right, here it must be the entry's answer;
-``puzzle24`` takes any four numbers, here they must be those of the problem; ``complex_arithmetic`` scores ``nan`` 1, and
+Some are judged stricter than there: ``game_of_life_halting`` scores any text as right, here it must be the entry's answer;
+``puzzle24`` takes any four numbers that make 24 to 25, here they must be those of the problem and make 24; ``number_sorting``
+takes numbers that are off by 1, and ``nan``, here they must be the numbers; ``complex_arithmetic`` scores ``nan`` 1, and
 ``coin_flip`` any beginning of the right digits (``0``), here the probability must be right to 0.0001.
 """
 
@@ -47,6 +50,7 @@ UNREADABLE = (
 _FUNCTIONS = "sqrt|exp|log|ln|sin|cos|tan|cot|sec|csc|asin|acos|atan|sinh|cosh|tanh|pi"
 # No dot but in a number, no quote, bracket or underscore: there is no way to an attribute, a string or another name.
 _ARITHMETIC = re.compile(rf"(?:[0-9]+(?:\.[0-9]+)?|(?:{_FUNCTIONS}|[A-Za-z])(?![A-Za-z0-9_.])|[-+*/^() ])*")
+_FOUR_OPERATIONS = re.compile(r"(?:[0-9]+|[-+() ]|[*/](?![*/]))*")
 _HEXADECIMAL = re.compile(r"(?:0x[0-9a-f]+|[-+*/<>&|^~() ])*")
 _NUMBERS = re.compile(r"\[[-0-9., '\"]*\]")
 
@@ -57,13 +61,34 @@ AS_TEXT: dict[str, Callable[[str, dict[str, Any]], bool]] = {
     "n_queens": lambda given, entry: given in entry["metadata"]["valid_answers"],
     "game_of_life_halting": lambda given, entry: given == entry["answer"],
 }
+
+
+def _value(given: str) -> Any:
+    """Return the value of arithmetic, exactly; only what ARITHMETIC lets through may come here."""
+    from sympy.parsing.sympy_parser import parse_expr
+
+    return parse_expr(given)
+
+
+def _floats(numbers: str) -> list[float]:
+    return [float(each) for each in json.loads(numbers.replace("'", '"'))]
+
+
 STRICTER: dict[str, Callable[[str, dict[str, Any]], bool]] = {  # what must hold besides a score of 1
+    "number_sorting": lambda given, entry: _floats(given) == _floats(entry["answer"]),
+    "puzzle24": lambda given, entry: bool(_value(given) == 24),
     "complex_arithmetic": lambda given, entry: "nan" not in given.lower(),
     "coin_flip": lambda given, entry: (
         abs(Fraction(given.replace(",", "")) - Fraction(entry["answer"])) <= Fraction(1, 10_000)
     ),
 }
-ARITHMETIC = {"simple_integration", "intermediate_integration", "polynomial_multiplication", "puzzle24", "countdown"}
+ARITHMETIC = {  # what an answer must be to be evaluated
+    "simple_integration": _ARITHMETIC,
+    "intermediate_integration": _ARITHMETIC,
+    "polynomial_multiplication": _ARITHMETIC,
+    "puzzle24": _FOUR_OPERATIONS,
+    "countdown": _FOUR_OPERATIONS,
+}
 EVALUATED: dict[str, tuple[Callable[[dict[str, Any]], str], re.Pattern[str]]] = {
     "simple_integration": (lambda entry: entry["metadata"]["integrand"], _ARITHMETIC),
     "intermediate_integration": (lambda entry: entry["metadata"]["integrand"], _ARITHMETIC),
@@ -103,7 +128,7 @@ def compare(extracted: str | None, answer: str) -> Verdict:
         return Verdict("error", extracted, "answer is an entry that would be evaluated, and not arithmetic alone")
     if extracted is None:
         return Verdict("unparsable", detail="no answer found")
-    if task in ARITHMETIC and not _ARITHMETIC.fullmatch(extracted):
+    if task in ARITHMETIC and not ARITHMETIC[task].fullmatch(extracted):
         return Verdict("unparsable", extracted, "not arithmetic alone")
     if task == "puzzle24" and sorted(re.findall("[0-9]+", extracted)) != sorted(map(str, entry["metadata"]["numbers"])):
         return Verdict("incorrect", extracted, "other numbers")

@@ -65,6 +65,15 @@ def test_extract(completion: str, extracted: str | None) -> None:
         ("puzzle24", "6*4*1*1", {"numbers": [6, 4, 1, 1]}, "4*6*1*1", "correct", None),
         ("puzzle24", "6*4*1*1", {"numbers": [6, 4, 1, 1]}, "8*3*1*1", "incorrect", "other numbers"),
         ("puzzle24", "6*4*1*1", {"numbers": [6, 4, 1, 1]}, "(6).real*4*1*1", "unparsable", "not arithmetic alone"),
+        ("puzzle24", "6*4*1*1", {"numbers": [6, 4, 1, 1]}, "(x+x+x+6)*(x-x)+6*4*1*1", "unparsable", None),
+        ("puzzle24", "2*4*(10-7)", {"numbers": [2, 4, 10, 7]}, "2.4*10*1*7", "unparsable", None),
+        ("puzzle24", "6*4*1*1", {"numbers": [6, 4, 1, 1]}, "6*4*1**1", "unparsable", None),
+        ("puzzle24", "5*5-2/2", {"numbers": [5, 5, 1, 2]}, "5*5-1/2", "incorrect", None),  # 24.5
+        ("countdown", "2+3", {"numbers": [2, 3], "target": 5}, "(3 + 2)", "correct", None),
+        ("countdown", "2+3", {"numbers": [2, 3], "target": 5}, "3*2", "incorrect", "score 0.05"),
+        ("countdown", "2+3", {"numbers": [2, 3], "target": 5}, "(x-x)*(2+3)+(x+x+x+x+x)/x", "unparsable", None),
+        ("countdown", "2+3", {"numbers": [2, 3], "target": 1}, "2^3", "unparsable", None),  # sympy reads XOR
+        ("countdown", "2+3", {"numbers": [7, 2], "target": 3}, "7//2", "unparsable", None),
         ("simple_integration", "x**2 + C", {"variable": "x", "integrand": "2*x"}, "C + x**2", "correct", None),
         (
             "simple_integration",
@@ -79,6 +88,10 @@ def test_extract(completion: str, extracted: str | None) -> None:
         ("bitwise_arithmetic", "0x3", {"problem": "(0x1 + 0x2)"}, "0x3", "correct", None),
         ("bitwise_arithmetic", "0x3", {"problem": "exit()"}, "0x3", "error", None),
         ("number_sorting", "['1', '2']", {"direction": "ascending"}, '["1", "2"]', "correct", None),
+        ("number_sorting", "['1', '2']", {"direction": "ascending"}, "[1, 2.0]", "correct", None),
+        ("number_sorting", "['1', '2']", {"direction": "ascending"}, "[NaN, NaN]", "incorrect", None),
+        ("number_sorting", "['1', '2']", {"direction": "ascending"}, "['nan', 'nan']", "incorrect", None),
+        ("number_sorting", "['1', '2']", {"direction": "ascending"}, "[1.9, 2.1]", "incorrect", None),
         ("number_sorting", "[exit()]", {"direction": "ascending"}, "[1]", "error", None),
         ("no_such_task", "1", {}, "1", "error", None),
     ],
