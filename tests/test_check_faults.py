@@ -265,6 +265,65 @@ def test_the_same_ids_beside_several_texts_show_without_a_tokenizer(copy: Datase
     assert "ids_not_text" in [each["fault"] for each in found(copy.root)["faults"]]
 
 
+PAD = 0
+
+
+def test_prompt_ids_that_are_filled_up_on_the_left_begin_with_no_token_twice(copy: Dataset) -> None:
+    plant(copy, PROMPTS, each("prompt_ids", lambda row: [PAD] * 3 + row["prompt_ids"]))
+    assert [each["fault"] for each in found(copy.root)["faults"]] == []
+    plant(copy, PROMPTS, each("prompt_ids", lambda row: [END, END, *row["prompt_ids"]]))
+    assert [each["fault"] for each in found(copy.root)["faults"]] == []  # of many a model the end fills up
+
+
+@pytest.mark.parametrize("as_ids", [False, True])
+def test_a_template_of_an_unknown_family_shows_by_what_all_prompts_have_in_common(copy: Dataset, as_ids: bool) -> None:
+    class Tokenizer:
+        """Letters for ids."""
+
+        pad_token_id, bos_token_id, eos_token_id, unk_token_id = PAD, None, END, 2
+        all_special_ids = (PAD, END, 2)
+
+        def decode(self, ids: list[int]) -> str:
+            return "".join(map(chr, ids))
+
+    from curate.verbs.check_texts import template_twice
+
+    def once(row: Row) -> object:
+        text = f"USER: {row['prompt']} ASSISTANT:"
+        return [PAD, PAD, *map(ord, text)] if as_ids else text
+
+    def twice(row: Row) -> object:
+        text = f"USER: USER: {row['prompt']} ASSISTANT: ASSISTANT:"
+        return [PAD, PAD, *map(ord, text)] if as_ids else text
+
+    plain = {row["prompt_id"]: row for row in rows_of(copy, PROMPTS)}
+    column = "prompt_ids" if as_ids else "prompt"
+    plant(copy, PROMPTS, each(column, lambda row: once(plain[row["prompt_id"]])))
+    assert list(template_twice(copy, Tokenizer() if as_ids else None)) == []
+    plant(copy, PROMPTS, each(column, lambda row: twice(plain[row["prompt_id"]])))
+    (told,) = template_twice(copy, Tokenizer() if as_ids else None)
+    assert (told.n, told.of, told.is_note) == (16, 16, False)
+    assert "begin with 'USER:' twice" in told.evidence
+
+
+def test_references_that_a_verifier_misreads_in_part_are_a_note(copy: Dataset) -> None:
+    (copy.private / "jobs" / "samples.json").unlink()
+    numbers = {row["prompt_id"]: place + 200 for place, row in enumerate(rows_of(copy, PROMPTS))}
+
+    def prose(rows: list[Row]) -> None:
+        for place, row in enumerate(rows):
+            n = numbers[row["prompt_id"]]
+            tail = ", enough for 3 days" if place % 3 == 0 else ""
+            row |= {"answer": str(n), "reference": f"So she has {n} eggs{tail}."}
+
+    plant(copy, PROMPTS, prose)
+    record = copy.private / "jobs" / "verdicts.verifier=countdown.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"parameters": {"verifier": "numeric"}}))
+    said = found(copy.root)
+    assert [each["fault"] for each in said["faults"]] == []
+    assert [(each["fault"], each["n"]) for each in said["notes"]] == [("failing_gold", 6)]
+
+
 def test_a_stale_table_does_not_stop_the_search(copy: Dataset) -> None:
     rows = rows_of(copy, SAMPLES)
     for row in rows:

@@ -13,6 +13,7 @@ SELECT outcome, CASE WHEN reward IN (-1, 0, 1) THEN CAST(CAST(reward AS INTEGER)
     count(*) AS n, min({'group_id': group_id, 'sample_index': sample_index}) AS first
 FROM part GROUP BY ALL ORDER BY ALL
 """
+FEW_ZEROS = 0.05  # of the rewards of -1, 0 and 1: with more, 0 is a value of its own, such as half right
 VERIFIED = {
     "correct": {"1"},
     "incorrect": {"0"},
@@ -35,11 +36,14 @@ def misread_rewards(where: str, counts: Sequence[Count], is_verified: bool) -> F
     """Return what rewards and outcomes contradict, null where they agree.
 
     Of a verifier of ours (``is_verified``) a correct sample has 1, a wrong one 0, one that was given up on none. Of a
-    source: no correct sample has a negative reward, and where rewards are -1 and 1 alone no wrong sample has 1.
-    Rewards of -1 and 1 of which nobody said what is correct are a note.
+    source: no correct sample has a negative reward, and where rewards are -1 and 1, but for a few of 0, no wrong sample
+    has 1. Notes are: rewards of -1 and 1 of which nobody said what is correct; and, where rewards are graded and other
+    correct samples have a positive one, a correct sample with a negative one: a penalty on length makes such, too.
     """
     kinds = {count.kind for count in counts if count.kind != "null"}
-    is_signed = kinds == {"-1", "1"}
+    n_rewards, n_zeros = (sum(count.n for count in counts if count.kind in of) for of in (kinds, {"0"}))
+    is_signed = kinds - {"0"} == {"-1", "1"} and n_zeros <= FEW_ZEROS * n_rewards
+    is_graded = bool(kinds & {"negative", "other"})
     total = sum(count.n for count in counts)
 
     def finding(bad: list[Count], evidence: str, do: str, is_note: bool = False) -> Finding:
@@ -60,6 +64,13 @@ def misread_rewards(where: str, counts: Sequence[Count], is_verified: bool) -> F
         if (count.outcome == "correct" and count.kind in ("-1", "negative"))
         or (count.outcome in ("incorrect", "unparsable") and count.kind == "1" and is_signed)
     ]
+    if bad and is_graded and any(count.outcome == "correct" and count.kind in ("1", "other") for count in counts):
+        return finding(
+            bad,
+            "correct samples have a negative reward: a penalty lowered it, or a negative reward was taken for correct",
+            'If there is no penalty, import again with --correct-when "reward > 0".',
+            is_note=True,
+        )
     if bad:
         return finding(
             bad,

@@ -10,6 +10,7 @@ from curate.checking.finding import Finding, key
 
 FEW_ENDS = 4  # ids that may end a completion
 ENOUGH = 8
+SHORT = 16  # tokens: where none has more, answers of one length are as likely a cause of a heap as a limit
 _DO = "Import or sample again with finish_reason length where a sample was cut: else a cut answer trains as a finished one."
 
 
@@ -19,7 +20,8 @@ def unflagged_truncation(rows: pl.LazyFrame, limit: int | None) -> Finding | Non
     ``rows`` has group_id, sample_index, finish_reason, n (tokens) and last (id of the last one); ``limit`` is the job's
     max_new_tokens, null = unknown: then the most tokens there are, where 8 samples have them. Samples end as others do
     where few ids end nine of ten shorter ones. Where they do not, a heap at the limit is all there is to see: a note. So
-    it is where the source records no finish_reason at all.
+    it is where the source records no finish_reason at all, and where those at the limit may end in a way of their own: few
+    ids end them too, or most of them do end as others: answers of one length are such. Below 16 tokens only the job's own limit and such ends tell.
     """
     unflagged = pl.col("finish_reason").is_null() | (pl.col("finish_reason") == "stop")
     lengths = rows.group_by("n", "finish_reason").len("count").collect(engine="streaming")
@@ -32,11 +34,14 @@ def unflagged_truncation(rows: pl.LazyFrame, limit: int | None) -> Finding | Non
     if n_there == 0 or most < 2 or (limit is None and n_there < ENOUGH):
         return None
     ends = _ends(rows.filter(unflagged & ~at_limit))
+    if most < SHORT and (limit is None or not ends):
+        return None
     cut = rows.filter(unflagged & at_limit)
     if ends:
         cut = cut.filter(~pl.col("last").is_in(ends))
-    elif most < 16 or n_there < max(ENOUGH, 5 * _most_below(sizes, most)):
+    elif n_there < max(ENOUGH, 5 * _most_below(sizes, most)):
         return None
+    n_unflagged = int(lengths.filter(unflagged & at_limit)["count"].sum())
     found = cut.select("group_id", "sample_index").collect(engine="streaming")
     if found.is_empty():
         return None
@@ -55,13 +60,19 @@ def unflagged_truncation(rows: pl.LazyFrame, limit: int | None) -> Finding | Non
         "samples",
         key(*found.row(0)),
         _DO,
-        is_note=not (ends and are_recorded),
+        is_note=not (ends and are_recorded and 2 * len(found) >= n_unflagged) or bool(_ends(cut)),
     )
 
 
 def _ends(ended: pl.LazyFrame) -> list[int]:
     """Return the few ids that end nine of ten of these samples; none where they end with any."""
-    last: Any = ended.group_by("last").len("count").sort("count", descending=True).collect(engine="streaming")
+    last: Any = (
+        ended.drop_nulls("last")
+        .group_by("last")
+        .len("count")
+        .sort("count", descending=True)
+        .collect(engine="streaming")
+    )
     total = int(last["count"].sum())
     few = last.head(FEW_ENDS).filter(pl.col("count") * 50 >= total)
     return few["last"].to_list() if total >= ENOUGH and int(few["count"].sum()) * 10 >= 9 * total else []

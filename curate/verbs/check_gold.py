@@ -44,8 +44,8 @@ def failing_gold(data: Dataset, not_looked_at: list[str]) -> Iterator[Finding]:
                 not_looked_at.append(
                     f"right answers: whether {ref} accepts them: run its `curate verify` with --self-test"
                 )
-        elif found := gold.failing_gold(str(ref), _failures(verifier, prompts[:N_GOLD]), len(prompts[:N_GOLD])):
-            yield found
+        else:
+            yield from _failures(str(ref), verifier, prompts[:N_GOLD])
 
 
 def _of(prompts: list[Prompt], failed: dict[str, str]) -> dict[str, str]:
@@ -74,11 +74,15 @@ def _harmless(parameters: Mapping[str, Any]) -> Verifier | None:
     return verifier if verifier.limits is None else None
 
 
-def _failures(verifier: Verifier, prompts: list[Prompt]) -> dict[str, str]:
-    from curate.checking.gold import failing_references
+def _failures(where: str, verifier: Verifier, prompts: list[Prompt]) -> Iterator[Finding]:
+    from curate.checking.gold import failing_gold, failing_references
 
     failed = {row[0]: why for row in prompts if (why := _reason(verifier, *row[1:]))}
-    return failed | failing_references(prompts, lambda text, answer: verifier(text, answer).outcome)
+    others, is_sure = failing_references(prompts, lambda text, answer: verifier(text, answer).outcome)
+    if found := failing_gold(where, failed | others if is_sure else failed, len(prompts)):
+        yield found
+    if not is_sure and (found := failing_gold(where, others, len(prompts), is_note=True)):
+        yield found
 
 
 def _reason(verifier: Verifier, answer: str, reference: str | None) -> str | None:

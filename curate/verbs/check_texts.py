@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,7 @@ def template_twice(data: Dataset, tokenizer: Any) -> Iterator[Finding]:
     columns = ["prompt_id", "prompt", "prompt_format", "prompt_ids"]
     prompts = data.scan("prompts").select(columns).head(N_PROMPTS).collect()
     seen = [(row["prompt_id"], why) for row in prompts.iter_rows(named=True) if (why := _twice(row, tokenizer))]
+    seen = seen or _around_all(prompts, tokenizer)
     if seen:
         yield Finding(
             "template_twice",
@@ -91,13 +92,42 @@ def _twice(row: dict[str, Any], tokenizer: Any) -> str | None:
             return f"a message begins with {marker}"
     elif marker := template.twice_in_text(text):
         return f"{marker} opens again before it was closed"
-    ids = row["prompt_ids"]
-    if tokenizer is None or not ids:
+    ids = _unpadded(row["prompt_ids"], tokenizer)
+    if not ids:
         return None
     if template.twice_in_ids(ids, frozenset(tokenizer.all_special_ids)):
         return f"the ids begin with {tokenizer.decode(ids[:1])!r} twice"
     marker = template.twice_in_text(tokenizer.decode(ids))
     return f"the ids read so that {marker} opens again before it was closed" if marker else None
+
+
+def _around_all(prompts: pl.DataFrame, tokenizer: Any) -> list[tuple[str, str]]:
+    """Return every prompt, where all went through one template twice, in their texts or in their ids."""
+    import polars as pl
+
+    from curate.checking import template
+
+    texts = prompts.filter(pl.col("prompt_format") != "chat")["prompt"].drop_nulls().to_list()
+    if len(texts) == len(prompts) and (marker := template.twice_around_all(texts)):
+        return [(each, f"all prompts begin with {marker!r} twice, and end so") for each in prompts["prompt_id"]]
+    ids = [left for each in prompts["prompt_ids"] if (left := _unpadded(each, tokenizer))]
+    if len(ids) == len(prompts) and (marker := template.twice_around_all(map(tokenizer.decode, ids))):
+        return [
+            (each, f"all ids read so that they begin with {marker!r} twice, and end so")
+            for each in prompts["prompt_id"]
+        ]
+    return []
+
+
+def _unpadded(ids: Sequence[int] | None, tokenizer: Any) -> list[int]:
+    """Return prompt ids without what filled them up on the left; none without a tokenizer, which knows what that is."""
+    from itertools import dropwhile
+
+    if tokenizer is None or ids is None:
+        return []
+    end, begin, pad = tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id
+    fills = {tokenizer.unk_token_id, end} - {begin} | {end if pad is None else pad}
+    return list(dropwhile(lambda token: token in fills, ids))
 
 
 def ids_not_text(data: Dataset, tokenizer: Any, not_looked_at: list[str]) -> Iterator[Finding]:

@@ -57,12 +57,20 @@ def test_a_reference_that_states_another_answer_shows_where_most_state_theirs() 
         return "correct" if text == f"#### {answer}" else "incorrect" if "####" in text else "unparsable"
 
     prompts = [("a", "1", "#### 1"), ("b", "2", "#### 2"), ("c", "3", "#### 4"), ("d", "5", "five"), ("e", "6", None)]
-    assert list(failing_references([*prompts, ("f", "7", "#### 7")], outcome)) == ["c"]
-    assert failing_references(prompts[2:], outcome) == {}
+    failed, is_sure = failing_references([*prompts, ("f", "7", "#### 7")], outcome)
+    assert (list(failed), is_sure) == (["c"], False)  # three of four that state an answer state theirs
+    more = [(str(place), "8", "#### 8") for place in range(17)]
+    assert failing_references([*prompts, *more], outcome)[1]  # 19 of 20
+    assert not failing_references([*prompts, *more[1:]], outcome)[1]  # 18 of 19
+    assert failing_references(prompts[2:], outcome) == ({}, False)
     assert failing_gold("verdicts", {}, 5) is None
     found = failing_gold("verdicts", {"c": "incorrect"}, 5)
     assert found is not None
-    assert (found.n, found.of, found.first) == (1, 5, "prompt_id=c")
+    assert (found.n, found.of, found.first, found.is_note) == (1, 5, "prompt_id=c", False)
+    note = failing_gold("verdicts", {"c": "incorrect"}, 5, is_note=True)
+    assert note is not None
+    assert note.is_note
+    assert "may not accept" in note.evidence
 
 
 def test_the_documentation_has_every_fault() -> None:

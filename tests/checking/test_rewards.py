@@ -40,6 +40,26 @@ def test_where_nobody_says_which_is_correct_it_is_a_note() -> None:
     assert misread_rewards("v", counts((None, "other", 3), (None, "-1", 5)), is_verified=False) is None
 
 
+@pytest.mark.parametrize(("n_zeros", "is_told"), [(5, True), (6, False)])
+def test_a_few_zeros_among_rewards_of_minus_one_and_one_hide_nothing(n_zeros: int, is_told: bool) -> None:
+    rest = 100 - n_zeros - 40
+    unsaid = counts((None, "-1", 40), (None, "1", rest), (None, "0", n_zeros))
+    assert (misread_rewards("v", unsaid, is_verified=False) is not None) == is_told
+    paid = counts(("incorrect", "-1", 40), ("incorrect", "1", rest), ("unparsable", "0", n_zeros))
+    assert (misread_rewards("v", paid, is_verified=False) is not None) == is_told
+
+
+def test_a_correct_sample_below_zero_among_graded_rewards_may_be_a_penalty_on_length() -> None:
+    graded = counts(("correct", "1", 90), ("correct", "negative", 30), ("incorrect", "-1", 60))
+    found = misread_rewards("v", graded, is_verified=False)
+    assert found is not None
+    assert (found.n, found.is_note) == (30, True)
+    assert "a penalty lowered it" in found.evidence
+    misread = misread_rewards("v", graded[1:], is_verified=False)  # no correct sample has a positive reward
+    assert misread is not None
+    assert not misread.is_note
+
+
 def test_a_verifier_gives_one_nought_or_nothing() -> None:
     kept = counts(("correct", "1", 3), ("incorrect", "0", 5), ("unparsable", "0", 1), ("timeout", "null", 1))
     assert misread_rewards("v", kept, is_verified=True) is None

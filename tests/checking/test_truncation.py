@@ -43,3 +43,36 @@ def test_without_an_end_token_a_heap_at_the_limit_is_a_note() -> None:
     assert found is not None
     assert (found.n, found.is_note) == (12, True)
     assert find([*anyhow, (20, 3, "stop"), (20, 4, "stop")]) is None
+
+
+def letters(n: int) -> list[tuple[int | None, int | None, str | None]]:
+    """Return answers of n and, one in 21, of n - 1 tokens that end with a letter: A (11) to D (14), E (15) one in 16."""
+    return [(n - (place % 21 == 0), 15 if place % 16 == 1 else 11 + place % 4, "stop") for place in range(400)]
+
+
+def test_answers_of_one_length_that_end_with_a_letter_are_no_truncation() -> None:
+    assert find(letters(3), limit=None) is None
+    rows = letters(20)
+    other = [(n, 16, reason) if n == 20 else (n, last, reason) for n, last, reason in rows]  # (A) for A
+    for limit in (None, 20):
+        found, all_other = find(rows, limit), find(other, limit)
+        assert found is not None
+        assert all_other is not None
+        assert (found.n, found.is_note) == (24, True)  # most at the limit end as others do
+        assert (all_other.n, all_other.is_note) == (380, True)
+
+
+def test_below_16_tokens_the_job_s_limit_and_an_end_tell() -> None:
+    ended = [(n % 10 + 1, 1, "stop") for n in range(20)]
+    cut = [(14, last, "stop") for last in range(20, 28)]
+    found = find([*ended, *cut], limit=14)
+    assert found is not None
+    assert (found.n, found.is_note) == (8, False)
+    assert find([*ended, *cut], limit=None) is None
+
+
+def test_an_empty_completion_has_no_end() -> None:
+    empty = [(0, None, "stop")] * 8
+    found = find([*ENDED, *empty, (20, 9, "stop")])
+    assert found is not None
+    assert "that ends others (1)" in found.evidence
