@@ -136,6 +136,7 @@ REACH = [
     script("connects far", "import socket\nsocket.create_connection(('8.8.8.8', 53), 1)", "OSError"),
     script("looks up a name", "import socket\nsocket.getaddrinfo('example.com', 80)", "gaierror"),
     script("opens a socket to the host", "import socket\nsocket.socket(40, socket.SOCK_STREAM)", "OSError"),
+    script("writes to the memory of process 1", "open('/proc/1/mem', 'r+b')", "exit code 1: "),
     script("reads /etc/passwd", "print(open('/etc/passwd').read())", "FileNotFoundError"),
     script("reads a secret of the environment", f"import os\nprint(os.environ[{SECRET!r}])", "KeyError"),
     script(

@@ -154,9 +154,11 @@ def inside(arguments: list[str], as_root: bool, alive: int) -> int:
     if select.select([alive], [], [], 0)[0]:
         return 1  # the process outside was gone before that
     os.close(alive)
+    # Before the fork, and no dump: else the command, which has the same user, could write to the memory of this process.
+    install_filter(int(filter_))
+    call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
     command = os.fork()
     if command == 0:
-        install_filter(int(filter_))
         os.execv(rest[run + 1], rest[run + 1 :])
     return wait_for(command)
 

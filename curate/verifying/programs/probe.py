@@ -40,6 +40,7 @@ attempt("use sockets of virtual machines", lambda: socket.socket(40, socket.SOCK
 attempt("see the home folder", lambda: told["home"] != "/" and len(os.listdir(told["home"])) > 1)
 attempt("see the environment", lambda: bool(set(os.environ) - set(told["environment"]) - {"PWD", "LC_CTYPE"}))
 attempt("see other processes", lambda: sum(name.isdigit() for name in os.listdir("/proc")) > 3)
+attempt("write to the memory of process 1", lambda: os.close(os.open("/proc/1/mem", os.O_RDWR)))
 attempt("make a user namespace", lambda: ctypes.CDLL(None).unshare(0x10000000) == 0)
 status = dict(line.split(":\t", 1) for line in open("/proc/self/status") if ":\t" in line)
 attempt("keep capabilities", lambda: int(status["CapEff"], 16) != 0)

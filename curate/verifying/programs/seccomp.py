@@ -16,6 +16,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
+    "pidfd_getfd": (438, 438),
     "shmget": (29, 194),
     "shmat": (30, 196),
     "semget": (64, 190),
