@@ -22,6 +22,9 @@ BESIDE = json.dumps(
     }
 )
 
+# An assert that a run need not meet, as far as can be read from it.
+BLOCK = json.dumps({"tests": "for x in (3,):\n    assert double(x) == 6"})
+
 
 @dataclass(frozen=True)
 class Hostile:
@@ -141,7 +144,7 @@ REACH = [
     script("reads a secret of the environment", f"import os\nprint(os.environ[{SECRET!r}])", "KeyError"),
     script(
         "reads secrets of other processes",
-        f"import glob\nfor path in glob.glob('/proc/[0-9]*/environ'):\n    if {SECRET!r} in open(path).read(): print(6)",
+        f"import glob\nfor path in glob.glob('/proc/[0-9]*/environ'):\n    try:\n        if {SECRET!r} in open(path).read(): print(6)\n    except OSError: pass",
         "wrong output",
     ),
     script(
@@ -169,6 +172,15 @@ REACH = [
 ]
 
 ALWAYS = "class Always(int):\n    def __eq__(self, other): return True\n    def __bool__(self): return True\n"
+# Says whatever it likes in the name of what runs the tests, when it is called.
+FORGES = """
+import os, sys
+def forge(said):
+    frame = sys._getframe()
+    while not {"tests", "wanted"} <= set(frame.f_locals): frame = frame.f_back
+    os.write(frame.f_locals["wanted"]["control"], said + frame.f_locals["tests"]["nonce"].encode() + b"\\n")
+    os._exit(0)
+def double(x): """
 CHEATS = [
     module("exits before the tests", "exit(0)", "tests not reached"),
     module("exits before the tests, hard", "import os\nos._exit(0)", "tests not reached"),
@@ -254,6 +266,8 @@ CHEATS = [
         "            if value == '6': return 6\n        frame = frame.f_back\n",
         "assert 1 of 2",
     ),
+    module("holds an assert that there is not", FORGES + "forge(b'{\"held\": 99}\\n')", "assert 100 of 1", tests=BLOCK),
+    module("says only that the tests came to their end", FORGES + "forge(b'')", "tests not reached", tests=BLOCK),
     module("has no such function", "def triple(x): return x * 3", "NameError"),
     script("answers and fails", "print(6)\nraise SystemExit(3)", "exit code 3"),
     script("loses its output", "import sys\nsys.stdout = None\nprint(6)", "wrong output"),

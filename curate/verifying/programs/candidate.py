@@ -159,10 +159,14 @@ def run_tests(wanted: dict[str, int], imports: list[str], code: Any) -> None:
     tests = json.loads(whole(wanted["tests"]))
     shadows = set(before["builtins"]) - set(tests["tested"])
     space = {name: value for name, value in vars(solution).items() if name not in shadows or name.startswith("__")}
-    space |= {"__builtins__": before["builtins"], **functions}
+
+    def end_tests() -> None:
+        say(tests["nonce"])
+        leave(0)
+
+    space |= {"__builtins__": before["builtins"], "_end_tests": end_tests, **functions}
     exec(compile(tests["source"], "tests", "exec", dont_inherit=True), space)  # noqa: S102
-    say(tests["nonce"])
-    leave(0)
+    end_tests()
 
 
 def _module(name: str) -> ModuleType:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from curate.errors import VerifierError
 from curate.records import Verdict
-from curate.verifying.programs.asserts import prepare, verdict_of
+from curate.verifying.programs.asserts import Prepared, prepare, verdict_of
 from curate.verifying.programs.confined import fault, run
 from curate.verifying.programs.output import same_output
 from curate.verifying.programs.program import last_program
@@ -45,7 +45,7 @@ def compare(sandbox: Sandbox, ceiling: Allowed, time_limit: float, extracted: st
         if len(extracted) > MAX_CHARS:
             return Verdict("incorrect", extracted, f"program of more than {MAX_CHARS} characters")
         if tests.source is not None:
-            return _assert(sandbox, extracted, tests.source, allowed)
+            return _assert(sandbox, extracted, tests, allowed)
         return _feed(sandbox, extracted, tests, allowed, ceiling.seconds)
     except NoTestsError as problem:
         return Verdict("error", extracted, f"answer {problem}")
@@ -78,14 +78,25 @@ def _feed(sandbox: Sandbox, program: str, tests: TestSet, allowed: Allowed, tota
     return Verdict("correct", program)
 
 
-def _assert(sandbox: Sandbox, program: str, source: str, allowed: Allowed) -> Verdict:
+def _assert(sandbox: Sandbox, program: str, tests: TestSet, allowed: Allowed) -> Verdict:
     """Run the program as a module, then the tests beside it."""
-    prepared = prepare(source)
+    prepared = prepare(tests.source or "", tests.entry_point)
     ran = run(sandbox, program, allowed, tests=prepared.inside())
     problem, n_met = verdict_of(prepared, ran.messages, ran.finished)
     if problem is None and n_met == 0:
-        return Verdict("error", program, "answer holds tests that met no assert")
+        if _meet_nothing(sandbox, prepared, allowed):
+            return Verdict("error", program, "answer holds tests that met no assert")
+        problem = "tests not reached"
     return Verdict("incorrect" if problem else "correct", program, _detail(ran, problem))
+
+
+def _meet_nothing(sandbox: Sandbox, prepared: Prepared, allowed: Allowed) -> bool:
+    """Say whether the tests end without an assert even beside a program in which every name is null.
+
+    Then it is their fault. If not the program had a part in it, perhaps only by claiming that the tests came to their end.
+    """
+    ran = run(sandbox, prepared.nulls(), allowed, tests=prepared.inside())
+    return ran.finished and not ran.messages
 
 
 def _detail(ran: Ran, problem: str | None) -> str | None:

@@ -67,7 +67,8 @@ def bubblewrap(arguments: list[str], filter_: int) -> Launch:
     for target, place in links:
         command += ["--symlink", target, place]
     command += ["--ro-bind", str(_HERE / "candidate.py"), "/candidate.py", "--proc", "/proc", "--dev", "/dev"]
-    command += ["--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]  # its memory: the limits do not bind bubblewrap's own process
+    # Through /proc/1 a program could write to bubblewrap's own process, which the limits do not bind.
+    command += ["--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
     command += ["--remount-ro", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp", "--remount-ro", "/"]
     for name, value in ENVIRONMENT.items():
         command += ["--setenv", name, value]
