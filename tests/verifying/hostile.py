@@ -268,6 +268,21 @@ CHEATS = [
     ),
     module("holds an assert that there is not", FORGES + "forge(b'{\"held\": 99}\\n')", "assert 100 of 1", tests=BLOCK),
     module("says only that the tests came to their end", FORGES + "forge(b'')", "tests not reached", tests=BLOCK),
+    module(
+        "counts as equal whatever it counts",
+        "import collections\ncollections.Counter.__eq__ = lambda *_: True\n"
+        "collections.Counter.items = lambda _: ()\ndouble = collections.Counter",
+        "assert 1 of 1",
+        tests=json.dumps({"tests": "from collections import Counter\nassert double('a') == Counter('aa')"}),
+    ),
+    module(
+        "has another order",
+        "from collections import OrderedDict\ndef double(x): return OrderedDict.fromkeys(x)",
+        "assert 1 of 1",
+        tests=json.dumps(
+            {"tests": "from collections import OrderedDict\nassert double('ab') == OrderedDict.fromkeys('ba')"}
+        ),
+    ),
     module("has no such function", "def triple(x): return x * 3", "NameError"),
     script("answers and fails", "print(6)\nraise SystemExit(3)", "exit code 3"),
     script("loses its output", "import sys\nsys.stdout = None\nprint(6)", "wrong output"),
