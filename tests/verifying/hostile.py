@@ -79,9 +79,22 @@ RESOURCES = [
         "import os, time\nfor _ in range(4):\n    if os.fork() == 0:\n        x = b'x' * 10**8\n        time.sleep(60)\ntime.sleep(60)",
         "memory_limit",
     ),
+    script("shared memory", "import mmap\nmmap.mmap(-1, 10**8)", "PermissionError"),
     script(
-        "shared memory of many processes",
-        "import mmap, os, time\nfor _ in range(4):\n    if os.fork() == 0:\n        x = mmap.mmap(-1, 10**8)\n        x.write(b'x' * 10**8)\n        time.sleep(60)\ntime.sleep(60)",
+        "shared memory that is not mapped",
+        "import mmap, os, time\nfor _ in range(7):\n    if os.fork() == 0: break\nm = mmap.mmap(-1, 10**8)\n"
+        "for at in range(0, 10**8, 10**7):\n    m[at:at + 10**7] = b'x' * 10**7\n    m.madvise(mmap.MADV_DONTNEED)\nprint(6)",
+        "PermissionError",
+    ),
+    script(
+        "shared memory of a device",
+        "import mmap, os\nmmap.mmap(os.open('/dev/zero', os.O_RDWR), 10**8)",
+        "exit code 1: ",
+    ),
+    script(
+        "a shared file of many processes",
+        "import mmap, os, time\nwith open('x', 'wb') as f: f.truncate(3 * 10**7)\nwith open('x', 'r+b') as f: x = mmap.mmap(f.fileno(), 0)\n"
+        "for at in range(0, 3 * 10**7, 4096): x[at] = 1\nfor _ in range(12):\n    if os.fork() == 0:\n        s = sum(x[::4096])\n        time.sleep(60)\ntime.sleep(60)",
         "memory_limit",
     ),
     script("memory that belongs to no process", "import os\nos.memfd_create('x')", "PermissionError"),

@@ -31,7 +31,8 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NE
 SIGKILL = 9
 NOBODY = 65534
 NEW_ROOT = "/sys"  # exists everywhere, and no interpreter lies in it
-DEVICES = [["bind", f"/dev/{name}", f"/dev/{name}"] for name in ("null", "zero", "full", "random", "urandom")]
+# No /dev/zero: mapped, it is shared memory.
+DEVICES = [["bind", f"/dev/{name}", f"/dev/{name}"] for name in ("null", "full", "random", "urandom")]
 DEVICES += [["link", "/proc/self/fd", "/dev/fd"], ["link", "/proc/self/fd/0", "/dev/stdin"]]
 
 

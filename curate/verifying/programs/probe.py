@@ -15,7 +15,7 @@ from curate.verifying.programs.sandbox import ENVIRONMENT, Sandbox
 from curate.verifying.programs.watch import Allowed
 
 PROGRAM = r"""
-import ctypes, json, os, resource, socket, time
+import ctypes, json, mmap, os, resource, socket, time
 told = json.loads(input())
 could = []
 
@@ -47,6 +47,8 @@ attempt("keep capabilities", lambda: int(status["CapEff"], 16) != 0)
 attempt("gain privileges", lambda: status["NoNewPrivs"].strip() != "1")
 attempt("use any system call", lambda: status["Seccomp"].strip() != "2")
 attempt("use any amount of memory", lambda: resource.getrlimit(resource.RLIMIT_AS)[1] == resource.RLIM_INFINITY)
+attempt("share memory that is not counted", lambda: mmap.mmap(-1, 4096))
+attempt("share memory through /dev/zero", lambda: mmap.mmap(os.open("/dev/zero", os.O_RDWR), 4096))
 
 children = []
 

@@ -69,6 +69,7 @@ def bubblewrap(arguments: list[str], filter_: int) -> Launch:
     command += ["--ro-bind", str(_HERE / "candidate.py"), "/candidate.py", "--proc", "/proc", "--dev", "/dev"]
     # Through /proc/1 a program could write to bubblewrap's own process, which the limits do not bind.
     command += ["--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
+    command += ["--ro-bind", "/dev/null", "/dev/zero"]  # mapped, it is shared memory; bound so, it cannot be opened
     command += ["--remount-ro", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp", "--remount-ro", "/"]
     for name, value in ENVIRONMENT.items():
         command += ["--setenv", name, value]

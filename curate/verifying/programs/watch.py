@@ -23,7 +23,7 @@ STARTUP_S = 20.0  # what the sandbox itself may take on a busy machine
 _LOOK_S = 0.025  # between two looks at the memory
 _DRAIN_S = 1.0  # for what lies in the pipes when the process has ended
 _TAIL = 4096
-_PAGES = re.compile(rb"^Rss(?:Anon|Shmem):\s+(\d+) kB", re.MULTILINE)
+_PAGES = re.compile(rb"^(?:RssAnon|RssShmem|VmSwap):\s+(\d+) kB", re.MULTILINE)
 
 Limit = Literal["time_limit", "memory_limit", "output_limit"]
 

@@ -81,6 +81,8 @@ def test_the_probe_sees_what_an_open_sandbox_lets_through() -> None:
         "see other processes",
         "read /etc/passwd",
         "use any system call",
+        "share memory that is not counted",
+        "share memory through /dev/zero",
     ):
         assert f"a program could {what}" in found
     assert any(each.startswith("a program could write to ") for each in found)
@@ -166,10 +168,10 @@ def in_sandbox(pid: int) -> bool:
         return False
 
 
-def filtered(program: bytes, architecture: int, number: int, argument: int = 0) -> int:
+def filtered(program: bytes, architecture: int, number: int, argument: int = 0, fourth: int = 0) -> int:
     """Run a filter as the kernel does and return what it decides."""
     lines = list(struct.iter_unpack("=HBBI", program))
-    fields = {0: number, 4: architecture, 16: argument}
+    fields = {0: number, 4: architecture, 16: argument, 40: fourth}
     at = value = 0
     while True:
         code, if_true, if_false, constant = lines[at]
@@ -188,20 +190,29 @@ ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
 @pytest.mark.parametrize(
     ("machine", "column", "audit", "numbers"),
-    [("x86_64", 0, 0xC000003E, (0, 41, 56)), ("aarch64", 1, 0xC00000B7, (63, 198, 220))],
+    [("x86_64", 0, 0xC000003E, (0, 41, 56, 9)), ("aarch64", 1, 0xC00000B7, (63, 198, 220, 222))],
 )
 def test_the_filter_refuses_what_namespaces_do_not_hide(
-    machine: str, column: int, audit: int, numbers: tuple[int, int, int]
+    machine: str, column: int, audit: int, numbers: tuple[int, int, int, int]
 ) -> None:
     program = seccomp_filter(machine)
     assert program
-    read, socket, clone = numbers
+    read, socket, clone, mmap = numbers
     assert filtered(program, audit, read) == ALLOW
     for name, both in REFUSED.items():
         if (number := both[column]) is not None:
             assert filtered(program, audit, number) == ERRNO | 1, name
     for family in range(50):
         assert filtered(program, audit, socket, family) == (ALLOW if family in FAMILIES else ERRNO | 97)
+    for flags, verdict in (
+        (0x22, ALLOW),
+        (0x01, ALLOW),
+        (0x02, ALLOW),
+        (0x21, ERRNO | 1),
+        (0x23, ERRNO | 1),
+        (0x20, ALLOW),
+    ):
+        assert filtered(program, audit, mmap, 0, flags) == verdict, flags
     assert filtered(program, audit, clone, 0x3D0F00) == ALLOW  # a thread
     assert filtered(program, audit, clone, 17) == ALLOW  # a process
     assert filtered(program, audit, clone, 0x10000011) == ERRNO | 1  # in a new user namespace
