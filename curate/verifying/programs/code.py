@@ -20,6 +20,7 @@ from curate.verifying.programs.watch import Allowed, Ran
 from curate.verifying.verifier import Limits, Verifier
 
 MAX_CHARS = 1_000_000
+LEAST_MB = 64  # for the interpreter itself
 _SPARE_S, _SPARE_MB = 30.0, 1_000  # of the worker: the sandbox's start, and what reading tests and output takes
 
 
@@ -54,9 +55,12 @@ def compare(sandbox: Sandbox, ceiling: Allowed, time_limit: float, extracted: st
 
 
 def _allowed(tests: TestSet, ceiling: Allowed, time_limit: float) -> Allowed:
-    seconds, memory_mb = tests.time_limit or time_limit, tests.memory_mb or ceiling.memory_mb
+    seconds = tests.time_limit or time_limit
+    memory_mb = ceiling.memory_mb if tests.memory_mb is None else tests.memory_mb
     if seconds > ceiling.seconds:
         raise NoTestsError(f"allows {seconds:g} s: give --set total_seconds={seconds:g}")
+    if memory_mb < LEAST_MB:
+        raise NoTestsError(f"allows {memory_mb} MB: no program runs in less than {LEAST_MB}")
     if memory_mb > ceiling.memory_mb:
         raise NoTestsError(f"allows {memory_mb} MB: give --set memory_mb={memory_mb}")
     return Allowed(seconds, memory_mb)
@@ -108,7 +112,7 @@ def _detail(ran: Ran, problem: str | None) -> str | None:
 
 def code(
     time_limit: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0,
-    memory_mb: Annotated[int, Field(ge=64)] = 1024,
+    memory_mb: Annotated[int, Field(ge=LEAST_MB)] = 1024,
     total_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0,
     sandbox: Kind = "auto",
 ) -> Verifier:

@@ -52,7 +52,7 @@ def read_test_set(answer: str) -> TestSet:
         pairs,
         source,
         _positive(stated, "time_limit"),
-        int(mb) if (mb := _positive(stated, "memory_mb")) else None,
+        None if (mb := _positive(stated, "memory_mb")) is None else int(mb),
         _positive(stated, "tolerance"),
         stated.get("entry_point") if source else None,
     )
@@ -91,6 +91,6 @@ def _positive(stated: dict[str, Any], key: str) -> float | None:
     value = stated.get(key)
     if value is None:
         return None
-    if not isinstance(value, int | float) or not 0 < value < 1e6:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e6:
         raise NoTestsError(f"states {key} {value!r}, no positive number"[:200])
     return float(value)

@@ -138,6 +138,7 @@ def test_the_shapes_of_an_answer(answer: Any, pairs: list[tuple[str, str]], sour
         ('{"tests": "assert f(1)", "time_limit": -1}', "time_limit -1"),
         ('{"tests": "assert f(1)", "time_limit": "2 s"}', "time_limit '2 s'"),
         ('{"tests": "assert f(1)", "memory_mb": NaN}', "memory_mb nan"),
+        ('{"tests": "assert f(1)", "memory_mb": true}', "memory_mb True"),
     ],
 )
 def test_an_answer_without_tests_that_can_be_run_says_why(answer: str, reason: str) -> None:
@@ -346,6 +347,12 @@ def test_an_answer_may_state_its_own_limits(code: Verifier) -> None:
         "error",
         "answer allows 2000 MB: give --set memory_mb=2000",
     )
+
+
+@pytest.mark.parametrize("memory_mb", [63, 12, 0.5])
+def test_an_answer_that_allows_less_memory_than_python_takes_is_at_fault(code: Verifier, memory_mb: float) -> None:
+    found = judged(code, "print(1)", stdin_tests=[{"input": "", "output": "1"}], memory_mb=memory_mb)
+    assert found == ("error", f"answer allows {int(memory_mb)} MB: no program runs in less than 64")
 
 
 def test_tests_that_together_take_too_long_are_undecided() -> None:
