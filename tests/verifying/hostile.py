@@ -98,6 +98,11 @@ RESOURCES = [
         "memory_limit",
     ),
     script("memory that belongs to no process", "import os\nos.memfd_create('x')", "PermissionError"),
+    script(
+        "takes the processors from its watch",
+        "import os\nfor _ in range(12):\n    if os.fork() == 0:\n        os.setsid()\n        break\nwhile True: pass",
+        "time_limit",
+    ),
     script("fork bomb", "import os\nwhile True: os.fork()"),
     script(
         "fork bomb that goes on",

@@ -22,7 +22,7 @@ from curate.verifying.programs.confined import run
 from curate.verifying.programs.probe import escapes
 from curate.verifying.programs.sandbox import KINDS, Kind, Launch, Sandbox, find_sandbox, interpreter
 from curate.verifying.programs.seccomp import FAMILIES, REFUSED, seccomp_filter
-from curate.verifying.programs.watch import Allowed
+from curate.verifying.programs.watch import Allowed, Watch
 from curate.verifying.workers.processes import children
 
 
@@ -147,6 +147,18 @@ def test_a_sandbox_ends_with_the_process_that_started_it(usable: Sandbox) -> Non
     while any(in_sandbox(pid) for pid in programs):
         assert time.monotonic() < deadline, "the programs outlived their job"
         time.sleep(0.05)
+
+
+def test_a_program_does_not_pay_for_a_watch_that_stood_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three looks, 0.1, 0.8 and 5 s after the one before: only the last says that the machine stood still."""
+    watch = object.__new__(Watch)
+    watch.deadline, looked = 102.0, 100.0
+    found = []
+    for now in (100.1, 100.9, 105.9):
+        monkeypatch.setattr(time, "monotonic", lambda now=now: now)
+        looked = watch.thawed(looked)
+        found.append((looked, watch.deadline))
+    assert found == [(100.1, 102.0), (100.9, 102.0), (105.9, 107.0)]
 
 
 def below(pid: int) -> list[int]:
