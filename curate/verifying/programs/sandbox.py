@@ -40,9 +40,9 @@ def interpreter() -> str:
 
 
 def _binds() -> tuple[list[str], list[tuple[str, str]]]:
-    """Return what of the host is shown, read-only, and the links at the root: libraries and the interpreter, no more."""
+    """Return what of the host is shown, read-only, and the links at the root: libraries, time zones and the interpreter, no more."""
     prefix = str(Path(interpreter()).parents[1])
-    shown = ["/usr/lib", "/usr/lib64", "/usr/lib32", "/etc/ld.so.cache"]
+    shown = ["/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/share/zoneinfo", "/etc/ld.so.cache"]
     links = []
     for name in ("lib", "lib64", "lib32"):
         if Path("/", name).is_symlink():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 from curate.cli import app
 from curate.errors import ConfigError, VerifierError
 from curate.verifying import get
-from curate.verifying.programs import sandbox
+from curate.verifying.programs import confined, sandbox
 from curate.verifying.programs.confined import run
 from curate.verifying.programs.probe import escapes
 from curate.verifying.programs.sandbox import KINDS, Kind, Launch, Sandbox, find_sandbox, interpreter
@@ -66,6 +67,12 @@ def test_a_program_sees_no_more_than_python_needs(usable: Sandbox) -> None:
 def test_the_same_program_gives_the_same_output(usable: Sandbox) -> None:
     program = "print({'a', 'b', 'c', 'd', 'e'}, hash('x'))"
     assert run(usable, program, Allowed(10, 256)).stdout == run(usable, program, Allowed(10, 256)).stdout
+
+
+@pytest.mark.skipif(not Path("/usr/share/zoneinfo").exists(), reason="no time zones on this machine")
+def test_a_program_knows_the_time_zones_of_the_machine(usable: Sandbox) -> None:
+    program = "from zoneinfo import ZoneInfo\nprint(ZoneInfo('Europe/Paris'))"
+    assert run(usable, program, Allowed(10, 256)).stdout == b"Europe/Paris\n"
 
 
 def unconfined(arguments: list[str], filter_: int) -> Launch:
@@ -159,6 +166,24 @@ def test_a_program_does_not_pay_for_a_watch_that_stood_still(monkeypatch: pytest
         looked = watch.thawed(looked)
         found.append((looked, watch.deadline))
     assert found == [(100.1, 102.0), (100.9, 102.0), (105.9, 107.0)]
+
+
+@pytest.mark.parametrize(("program", "counts", "fails"), [
+    ("import os\nos.kill(os.getpid(), 9)", [3, 4], True),
+    ("import os\nos.kill(os.getpid(), 9)", [3, 3], False),
+    ("import os\nos.abort()", [3, 4], False),
+    ("print(1)", [3, 4], False),
+])  # fmt: skip
+def test_a_program_killed_while_the_machine_lacked_memory_is_not_judged(
+    usable: Sandbox, monkeypatch: pytest.MonkeyPatch, program: str, counts: list[int], fails: bool
+) -> None:
+    monkeypatch.setattr(confined, "oom_kills", iter(counts).__next__)
+    with pytest.raises(VerifierError, match="ran out of memory") if fails else contextlib.nullcontext():
+        run(usable, program, Allowed(10, 256))
+
+
+def test_the_kernel_says_how_many_processes_it_killed_for_want_of_memory() -> None:
+    assert confined.oom_kills() >= 0
 
 
 def below(pid: int) -> list[int]:
