@@ -36,7 +36,8 @@ def compare(sandbox: Sandbox, ceiling: Allowed, time_limit: float, extracted: st
 
     ``incorrect`` is every failing of the program: wrong output, an exception, an exit code but 0, ``time_limit``,
     ``memory_limit``, ``output_limit``, an end before the tests were. ``error`` is an answer without readable tests or with limits
-    above the verifier's, a sandbox that does not start, and a machine that runs out of memory; ``timeout`` is tests that together take more than ``total_seconds``.
+    above the verifier's, a sandbox that does not start, and a machine that runs out of memory; ``timeout`` is tests that
+    together take more than ``total_seconds``.
     """
     try:
         tests = read_test_set(answer)

@@ -34,11 +34,12 @@ def uncalled_tests(tree: ast.Module) -> list[str]:
     an event loop, whose name the tests never read.
     """
     read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    called_by_name = called(tree)
     found: dict[str, None] = {}
     for statement in tree.body:
         match statement:
             case ast.FunctionDef(name=name, args=arguments) if _is_test(statement) and not _required(arguments):
-                if name not in called(tree):
+                if name not in called_by_name:
                     found[name] = None
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) if _is_test(statement):
                 if name not in read:
@@ -74,6 +75,8 @@ def _run_through(tree: ast.Module) -> Iterator[ast.stmt]:
         name, _ = call_of(statement)
         if name in defined:
             yield from _before_end(defined[name].body)
+            if any(map(_is_end, itertools.chain.from_iterable(map(_own, defined[name].body)))):
+                return
         for bound in bound_names(_own(statement)):
             defined.pop(bound, None)
         if isinstance(statement, ast.FunctionDef) and not statement.decorator_list and not _is_generator(statement):
@@ -85,7 +88,11 @@ def _before_end(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _ends(node: ast.AST) -> bool:
-    return isinstance(node, ast.Return) or (isinstance(node, ast.Expr) and call_of(node)[0] == END)
+    return isinstance(node, ast.Return) or _is_end(node)
+
+
+def _is_end(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and call_of(node)[0] == END
 
 
 def _is_generator(function: ast.FunctionDef) -> bool:

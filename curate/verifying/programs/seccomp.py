@@ -2,7 +2,8 @@
 
 Namespaces hide files, processes and networks. What they do not hide is refused here: the kernel's key rings (inherited, may hold
 secrets), sockets of families that no network namespace cuts off (vsock reaches the host of a virtual machine), memory
-that belongs to no process or can be held unmapped, and so escapes the memory limit, new namespaces, and parts of the kernel known for holes.
+that belongs to no process or can be held unmapped, and so escapes the memory limit, new namespaces, the descriptors of other
+processes, and parts of the kernel known for holes.
 """
 
 from __future__ import annotations
@@ -60,12 +61,8 @@ NEW_NAMESPACES = 0x7E020000  # every CLONE_NEW* flag that clone takes
 ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _FOURTH_ARGUMENT = (
-    0,
-    4,
-    16,
-    40,
-)  # offsets in struct seccomp_data, little-endian
+# Offsets in struct seccomp_data, little-endian.
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _FOURTH_ARGUMENT = 0, 4, 16, 40
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _X32 = 0x40000000
 

@@ -181,6 +181,7 @@ def test_asserts_that_may_never_be_met_are_not_required() -> None:
         ("def t():\n    g = lambda: 1\n    def h(): return 1\n    assert f(0) == 0\nt()", {0}),
         ("def t():\n    assert f(0) == 0\n    yield\nt()\nassert f(1) == 1", {1}),
         ("import sys\nassert f(0) == 0\nif f(1): sys.exit(0)\nassert f(1) == 1", {0}),
+        ("def t():\n    assert f(0) == 0\n    if f(1): exit()\n    assert f(1) == 1\nt()\nassert f(2) == 2", {0}),
         ("import sys\nassert f(0) == 0\nif f(1): sys.exit(1)\nassert f(1) == 1", {0, 1}),
     ],
 )
