@@ -22,6 +22,9 @@ BESIDE = json.dumps(
     }
 )
 
+# An assert that a run need not meet, as far as can be read from it.
+BLOCK = json.dumps({"tests": "for x in (3,):\n    assert double(x) == 6"})
+
 
 @dataclass(frozen=True)
 class Hostile:
@@ -76,12 +79,30 @@ RESOURCES = [
         "import os, time\nfor _ in range(4):\n    if os.fork() == 0:\n        x = b'x' * 10**8\n        time.sleep(60)\ntime.sleep(60)",
         "memory_limit",
     ),
+    script("shared memory", "import mmap\nmmap.mmap(-1, 10**8)", "PermissionError"),
     script(
-        "shared memory of many processes",
-        "import mmap, os, time\nfor _ in range(4):\n    if os.fork() == 0:\n        x = mmap.mmap(-1, 10**8)\n        x.write(b'x' * 10**8)\n        time.sleep(60)\ntime.sleep(60)",
+        "shared memory that is not mapped",
+        "import mmap, os, time\nfor _ in range(7):\n    if os.fork() == 0: break\nm = mmap.mmap(-1, 10**8)\n"
+        "for at in range(0, 10**8, 10**7):\n    m[at:at + 10**7] = b'x' * 10**7\n    m.madvise(mmap.MADV_DONTNEED)\nprint(6)",
+        "PermissionError",
+    ),
+    script(
+        "shared memory of a device",
+        "import mmap, os\nmmap.mmap(os.open('/dev/zero', os.O_RDWR), 10**8)",
+        "exit code 1: ",
+    ),
+    script(
+        "a shared file of many processes",
+        "import mmap, os, time\nwith open('x', 'wb') as f: f.truncate(3 * 10**7)\nwith open('x', 'r+b') as f: x = mmap.mmap(f.fileno(), 0)\n"
+        "for at in range(0, 3 * 10**7, 4096): x[at] = 1\nfor _ in range(12):\n    if os.fork() == 0:\n        s = sum(x[::4096])\n        time.sleep(60)\ntime.sleep(60)",
         "memory_limit",
     ),
     script("memory that belongs to no process", "import os\nos.memfd_create('x')", "PermissionError"),
+    script(
+        "takes the processors from its watch",
+        "import os\nfor _ in range(12):\n    if os.fork() == 0:\n        os.setsid()\n        break\nwhile True: pass",
+        "time_limit",
+    ),
     script("fork bomb", "import os\nwhile True: os.fork()"),
     script(
         "fork bomb that goes on",
@@ -136,11 +157,12 @@ REACH = [
     script("connects far", "import socket\nsocket.create_connection(('8.8.8.8', 53), 1)", "OSError"),
     script("looks up a name", "import socket\nsocket.getaddrinfo('example.com', 80)", "gaierror"),
     script("opens a socket to the host", "import socket\nsocket.socket(40, socket.SOCK_STREAM)", "OSError"),
+    script("writes to the memory of process 1", "open('/proc/1/mem', 'r+b')", "exit code 1: "),
     script("reads /etc/passwd", "print(open('/etc/passwd').read())", "FileNotFoundError"),
     script("reads a secret of the environment", f"import os\nprint(os.environ[{SECRET!r}])", "KeyError"),
     script(
         "reads secrets of other processes",
-        f"import glob\nfor path in glob.glob('/proc/[0-9]*/environ'):\n    if {SECRET!r} in open(path).read(): print(6)",
+        f"import glob\nfor path in glob.glob('/proc/[0-9]*/environ'):\n    try:\n        if {SECRET!r} in open(path).read(): print(6)\n    except OSError: pass",
         "wrong output",
     ),
     script(
@@ -168,6 +190,15 @@ REACH = [
 ]
 
 ALWAYS = "class Always(int):\n    def __eq__(self, other): return True\n    def __bool__(self): return True\n"
+# Says whatever it likes in the name of what runs the tests, when it is called.
+FORGES = """
+import os, sys
+def forge(said):
+    frame = sys._getframe()
+    while not {"tests", "wanted"} <= set(frame.f_locals): frame = frame.f_back
+    os.write(frame.f_locals["wanted"]["control"], said + frame.f_locals["tests"]["nonce"].encode() + b"\\n")
+    os._exit(0)
+def double(x): """
 CHEATS = [
     module("exits before the tests", "exit(0)", "tests not reached"),
     module("exits before the tests, hard", "import os\nos._exit(0)", "tests not reached"),
@@ -252,6 +283,23 @@ CHEATS = [
         "import sys\ndef double(x):\n    frame = sys._getframe(1)\n    while frame:\n        for value in frame.f_locals.get('tests', {}).get('source', '').split():\n"
         "            if value == '6': return 6\n        frame = frame.f_back\n",
         "assert 1 of 2",
+    ),
+    module("holds an assert that there is not", FORGES + "forge(b'{\"held\": 99}\\n')", "assert 100 of 1", tests=BLOCK),
+    module("says only that the tests came to their end", FORGES + "forge(b'')", "tests not reached", tests=BLOCK),
+    module(
+        "counts as equal whatever it counts",
+        "import collections\ncollections.Counter.__eq__ = lambda *_: True\n"
+        "collections.Counter.items = lambda _: ()\ndouble = collections.Counter",
+        "assert 1 of 1",
+        tests=json.dumps({"tests": "from collections import Counter\nassert double('a') == Counter('aa')"}),
+    ),
+    module(
+        "has another order",
+        "from collections import OrderedDict\ndef double(x): return OrderedDict.fromkeys(x)",
+        "assert 1 of 1",
+        tests=json.dumps(
+            {"tests": "from collections import OrderedDict\nassert double('ab') == OrderedDict.fromkeys('ba')"}
+        ),
     ),
     module("has no such function", "def triple(x): return x * 3", "NameError"),
     script("answers and fails", "print(6)\nraise SystemExit(3)", "exit code 3"),

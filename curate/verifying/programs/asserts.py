@@ -7,7 +7,7 @@ asserts are decided inside, by functions that hold on to Python's own comparison
 from __future__ import annotations
 
 import ast
-import itertools
+import builtins
 import json
 import marshal
 import sys
@@ -16,6 +16,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, TypeGuard
 
+from curate.verifying.programs.reached import (
+    bound_names,
+    called,
+    certain_asserts,
+    end_where_tests_exit,
+    refuse_caught_asserts,
+    uncalled_tests,
+)
 from curate.verifying.programs.test_set import NoTestsError
 from curate.verifying.programs.watch import Tests
 
@@ -24,7 +32,9 @@ from curate.verifying.programs.watch import Tests
 class Prepared:
     """Test code to run inside, and what its asserts must give.
 
-    ``wanted`` are the values compared out here, by the number of the assert; ``certain`` the asserts that must be met.
+    ``wanted`` are the values compared out here, by the number of the assert; ``certain`` the asserts that must be met;
+    ``tested`` the names that are the program's even where Python has them too; ``free`` those that the tests read and do
+    not bind.
     """
 
     source: str = ""
@@ -32,36 +42,80 @@ class Prepared:
     wanted: dict[int, Any] = field(default_factory=dict)
     certain: set[int] = field(default_factory=set)
     tested: set[str] = field(default_factory=set)
+    free: set[str] = field(default_factory=set)
     imports: set[str] = field(default_factory=set)
 
     def inside(self) -> Tests:
         """Return what goes into the sandbox."""
         return Tests(self.source, sorted(self.tested), sorted(self.imports))
 
+    def nulls(self) -> str:
+        """Return a program whose every name is null, as far as the tests can ask for it."""
+        names = sorted((self.free - _PYTHONS) | (self.free & self.tested))
+        lines = ["def __getattr__(name):", "    if name.startswith('__'): raise AttributeError"]
+        return "\n".join([*lines, *(f"{name} = None" for name in names)])
 
-def prepare(source: str) -> Prepared:
-    """Rewrite the asserts of test code; raises NoTestsError where it is no Python or holds none.
 
-    ``test_...`` functions without parameters that nothing calls are called at the end, as pytest does.
+def prepare(source: str, entry_point: str | None = None) -> Prepared:
+    """Rewrite the asserts of test code; raises NoTestsError where it is no Python, holds none or cannot be judged by them.
+
+    ``test...`` functions that need no arguments and that nothing calls are called at the end, as pytest does.
     """
     try:
         with warnings.catch_warnings(action="ignore"):  # such as of '\\d' in a string
             tree = ast.parse(source)
-        tree.body += [ast.parse(f"{name}()").body[0] for name in _uncalled_tests(tree)]
-        rewrite = _Rewrite()
-        rewrite.visit(tree)
-        prepared = rewrite.prepared
-        prepared.source = ast.unparse(ast.fix_missing_locations(tree))
+        return _prepared(tree, entry_point)
+    except NoTestsError:
+        raise
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise NoTestsError(f"holds tests that are no Python: {error}"[:200]) from None
+
+
+def _prepared(tree: ast.Module, entry_point: str | None) -> Prepared:
+    imports, free = _imports(tree), _free(tree)
+    if missing := sorted(name for name in imports if name.partition(".")[0] not in sys.stdlib_module_names):
+        raise NoTestsError(f"holds tests that import {missing[0]}: the sandbox has the standard library alone"[:200])
+    refuse_caught_asserts(tree)
+    tree.body += [ast.parse(f"{name}()").body[0] for name in uncalled_tests(tree)]
+    end_where_tests_exit(tree)
+    rewrite = _Rewrite()
+    rewrite.visit(tree)
+    prepared = rewrite.prepared
     if not prepared.n_asserts:
         raise NoTestsError("holds no assert")
-    if missing := sorted(name for name in _imports(tree) if name.partition(".")[0] not in sys.stdlib_module_names):
-        raise NoTestsError(f"holds tests that import {missing[0]}: the sandbox has the standard library alone"[:200])
-    prepared.certain = _certain(tree)
-    prepared.imports = _imports(tree)
-    prepared.tested |= {name.id for name in _called(tree).get("check", []) if isinstance(name, ast.Name)}
+    prepared.tested |= {name.id for name in called(tree).get("check", []) if isinstance(name, ast.Name)}
+    prepared.tested |= {entry_point} if entry_point else set()
+    prepared.tested |= set() if prepared.tested else _tested(tree, free)
+    prepared.source = ast.unparse(ast.fix_missing_locations(tree))
+    prepared.certain, prepared.free, prepared.imports = certain_asserts(tree), free, imports
     return prepared
+
+
+def _free(tree: ast.Module) -> set[str]:
+    """Return the names that the tests read and do not bind: Python's, and the program's."""
+    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    return read - bound_names(ast.walk(tree))
+
+
+def _tested(tree: ast.Module, free: set[str]) -> set[str]:
+    """Return the function under test where its name is one of Python's: it is the only function that the tests call.
+
+    Raises NoTestsError where they call several, all of Python's: which of them is the program's is not to be guessed.
+    """
+    if free - _PYTHONS or _reaches_otherwise(tree, free):
+        return set()
+    calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    names = sorted(calls & free)
+    if len(names) > 1:
+        raise NoTestsError(f"calls {', '.join(names)} and no other function: name the tested one as entry_point"[:200])
+    return set(names)
+
+
+def _reaches_otherwise(tree: ast.Module, free: set[str]) -> bool:
+    """Say whether the tests may get at the program by other means than its names."""
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    modules |= {each.name for node in ast.walk(tree) if isinstance(node, ast.Import) for each in node.names}
+    return bool(modules & {"solution", "importlib", "sys"} or free & {"eval", "exec", "globals", "vars", "__import__"})
 
 
 def verdict_of(prepared: Prepared, messages: list[bytes], finished: bool) -> tuple[str | None, int]:
@@ -83,7 +137,7 @@ def _held(prepared: Prepared, line: bytes) -> tuple[int, bool]:
             return int(message["failed"]), False
         if "held" in message:
             number = int(message["held"])
-            return number, number not in prepared.wanted
+            return number, 0 <= number < prepared.n_asserts and number not in prepared.wanted
         number = int(message["of"])
         wanted = prepared.wanted[number]
         return number, len(line) <= _longest(wanted) and bool(unpacked(message["value"]) == wanted)
@@ -116,6 +170,7 @@ def unpacked(value: Any) -> Any:
     return bytes.fromhex(parts)
 
 
+_PYTHONS = {*dir(builtins), "exit", "quit", "__name__"}
 _COLLECTIONS: dict[str, Any] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 
 
@@ -155,47 +210,12 @@ def _is_and(test: ast.expr) -> TypeGuard[ast.BoolOp]:
 
 
 def _literal(node: ast.expr) -> tuple[Any] | None:
-    """Return a literal's value in a tuple, as the value may be null; null where the expression is no literal."""
+    """Return a literal's value in a tuple, as the value may be null; null where the expression is no literal, or holds ``...``."""
     try:
-        return (ast.literal_eval(node),)
+        value = (ast.literal_eval(node),)
     except (ValueError, TypeError):
         return None
-
-
-def _called(tree: ast.Module) -> dict[str, list[ast.expr]]:
-    """Return the functions that statements of the module call by name, with the arguments."""
-    return {name: arguments for statement in tree.body for name, arguments in [_call_of(statement)] if name}
-
-
-def _call_of(statement: ast.stmt) -> tuple[str | None, list[ast.expr]]:
-    match statement:
-        case ast.Expr(value=ast.Call(func=ast.Name(id=name), args=arguments)):
-            return name, arguments
-    return None, []
-
-
-def _uncalled_tests(tree: ast.Module) -> list[str]:
-    called = _called(tree)
-    return [
-        statement.name
-        for statement in tree.body
-        if isinstance(statement, ast.FunctionDef)
-        and statement.name.startswith("test")
-        and statement.name not in called
-        and not statement.args.args
-    ]
-
-
-def _certain(tree: ast.Module) -> set[int]:
-    """Return the asserts that every run to the end meets: of the module, and of functions that it calls, outside any block."""
-    called = _called(tree)
-    bodies = [tree.body, *(f.body for f in tree.body if isinstance(f, ast.FunctionDef) and f.name in called)]
-    found = set()
-    for statement in itertools.chain.from_iterable(bodies):
-        name, arguments = _call_of(statement)
-        if name and name.startswith("_assert_"):
-            found.add(ast.literal_eval(arguments[0]))
-    return found
+    return None if any(isinstance(each, ast.Constant) and each.value is ... for each in ast.walk(node)) else value
 
 
 def _imports(tree: ast.Module) -> set[str]:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from curate.errors import VerifierError
 from curate.records import Verdict
-from curate.verifying.programs.asserts import prepare, verdict_of
+from curate.verifying.programs.asserts import Prepared, prepare, verdict_of
 from curate.verifying.programs.confined import fault, run
 from curate.verifying.programs.output import same_output
 from curate.verifying.programs.program import last_program
@@ -20,6 +20,7 @@ from curate.verifying.programs.watch import Allowed, Ran
 from curate.verifying.verifier import Limits, Verifier
 
 MAX_CHARS = 1_000_000
+LEAST_MB = 64  # for the interpreter itself
 _SPARE_S, _SPARE_MB = 30.0, 1_000  # of the worker: the sandbox's start, and what reading tests and output takes
 
 
@@ -35,7 +36,8 @@ def compare(sandbox: Sandbox, ceiling: Allowed, time_limit: float, extracted: st
 
     ``incorrect`` is every failing of the program: wrong output, an exception, an exit code but 0, ``time_limit``,
     ``memory_limit``, ``output_limit``, an end before the tests were. ``error`` is an answer without readable tests or with limits
-    above the verifier's, and a sandbox that does not start; ``timeout`` is tests that together take more than ``total_seconds``.
+    above the verifier's, a sandbox that does not start, and a machine that runs out of memory; ``timeout`` is tests that
+    together take more than ``total_seconds``.
     """
     try:
         tests = read_test_set(answer)
@@ -45,7 +47,7 @@ def compare(sandbox: Sandbox, ceiling: Allowed, time_limit: float, extracted: st
         if len(extracted) > MAX_CHARS:
             return Verdict("incorrect", extracted, f"program of more than {MAX_CHARS} characters")
         if tests.source is not None:
-            return _assert(sandbox, extracted, tests.source, allowed)
+            return _assert(sandbox, extracted, tests, allowed)
         return _feed(sandbox, extracted, tests, allowed, ceiling.seconds)
     except NoTestsError as problem:
         return Verdict("error", extracted, f"answer {problem}")
@@ -54,9 +56,12 @@ def compare(sandbox: Sandbox, ceiling: Allowed, time_limit: float, extracted: st
 
 
 def _allowed(tests: TestSet, ceiling: Allowed, time_limit: float) -> Allowed:
-    seconds, memory_mb = tests.time_limit or time_limit, tests.memory_mb or ceiling.memory_mb
+    seconds = tests.time_limit or time_limit
+    memory_mb = ceiling.memory_mb if tests.memory_mb is None else tests.memory_mb
     if seconds > ceiling.seconds:
         raise NoTestsError(f"allows {seconds:g} s: give --set total_seconds={seconds:g}")
+    if memory_mb < LEAST_MB:
+        raise NoTestsError(f"allows {memory_mb} MB: no program runs in less than {LEAST_MB}")
     if memory_mb > ceiling.memory_mb:
         raise NoTestsError(f"allows {memory_mb} MB: give --set memory_mb={memory_mb}")
     return Allowed(seconds, memory_mb)
@@ -78,14 +83,25 @@ def _feed(sandbox: Sandbox, program: str, tests: TestSet, allowed: Allowed, tota
     return Verdict("correct", program)
 
 
-def _assert(sandbox: Sandbox, program: str, source: str, allowed: Allowed) -> Verdict:
+def _assert(sandbox: Sandbox, program: str, tests: TestSet, allowed: Allowed) -> Verdict:
     """Run the program as a module, then the tests beside it."""
-    prepared = prepare(source)
+    prepared = prepare(tests.source or "", tests.entry_point)
     ran = run(sandbox, program, allowed, tests=prepared.inside())
     problem, n_met = verdict_of(prepared, ran.messages, ran.finished)
     if problem is None and n_met == 0:
-        return Verdict("error", program, "answer holds tests that met no assert")
+        if _meet_nothing(sandbox, prepared, allowed):
+            return Verdict("error", program, "answer holds tests that met no assert")
+        problem = "tests not reached"
     return Verdict("incorrect" if problem else "correct", program, _detail(ran, problem))
+
+
+def _meet_nothing(sandbox: Sandbox, prepared: Prepared, allowed: Allowed) -> bool:
+    """Say whether the tests end without an assert even beside a program in which every name is null.
+
+    Then it is their fault. If not the program had a part in it, perhaps only by claiming that the tests came to their end.
+    """
+    ran = run(sandbox, prepared.nulls(), allowed, tests=prepared.inside())
+    return ran.finished and not ran.messages
 
 
 def _detail(ran: Ran, problem: str | None) -> str | None:
@@ -97,7 +113,7 @@ def _detail(ran: Ran, problem: str | None) -> str | None:
 
 def code(
     time_limit: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0,
-    memory_mb: Annotated[int, Field(ge=64)] = 1024,
+    memory_mb: Annotated[int, Field(ge=LEAST_MB)] = 1024,
     total_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0,
     sandbox: Kind = "auto",
 ) -> Verifier:

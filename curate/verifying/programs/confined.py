@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+from pathlib import Path
 from typing import IO
 
 from curate.errors import VerifierError
@@ -17,6 +18,7 @@ from curate.verifying.programs.seccomp import seccomp_filter
 from curate.verifying.programs.watch import Allowed, Ran, Tests, Watch, kill
 
 FILE_BYTES = 32_000_000
+_KILLED = (128 + signal.SIGKILL, -signal.SIGKILL)  # the program, or the sandbox about it
 PROCESSES = 16  # of one program, threads counted
 _EXCEPTION = re.compile(r"^([A-Za-z_][A-Za-z_0-9.]*)(?::|$)", re.MULTILINE)
 # F_ADD_SEALS with F_SEAL_SEAL | SHRINK | GROW | WRITE: the program cannot write what it is given to read.
@@ -26,8 +28,9 @@ _ADD_SEALS, _ALL_SEALS = 1033, 15
 def run(sandbox: Sandbox, program: str, allowed: Allowed, stdin: str = "", tests: Tests | None = None) -> Ran:
     """Run a program as a script on ``stdin``, or as a module and then the tests.
 
-    Raises VerifierError where the sandbox does not start.
+    Raises VerifierError where the sandbox does not start, and where the machine ran out of memory and the program was killed.
     """
+    n_killed = oom_kills()
     with contextlib.ExitStack() as kept, contextlib.ExitStack() as passed:
         source = _sealed(passed, program.encode(errors="surrogatepass"))
         given = _sealed(passed, stdin.encode(errors="replace"))
@@ -53,9 +56,22 @@ def run(sandbox: Sandbox, program: str, allowed: Allowed, stdin: str = "", tests
             raise VerifierError(f"the sandbox did not start: {error}") from None
         try:
             passed.close()
-            return Watch(process, allowed, control, hands, tests).until_end()
+            ran = Watch(process, allowed, control, hands, tests).until_end()
         finally:
             kill(process)
+    if not ran.stopped and ran.code in _KILLED and oom_kills() > n_killed:
+        raise VerifierError(f"the machine ran out of memory, with the program within its {allowed.memory_mb} MB")
+    return ran
+
+
+def oom_kills() -> int:
+    """Return how many processes the kernel has killed for want of memory, in the whole machine; 0 where it does not say."""
+    try:
+        events = Path("/proc/vmstat").read_bytes()
+    except OSError:
+        return 0
+    found = re.search(rb"^oom_kill (\d+)$", events, re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 def fault(ran: Ran) -> str | None:

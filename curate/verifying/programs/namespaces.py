@@ -31,7 +31,8 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP, PR_SET_NO_NE
 SIGKILL = 9
 NOBODY = 65534
 NEW_ROOT = "/sys"  # exists everywhere, and no interpreter lies in it
-DEVICES = [["bind", f"/dev/{name}", f"/dev/{name}"] for name in ("null", "zero", "full", "random", "urandom")]
+# No /dev/zero: mapped, it is shared memory.
+DEVICES = [["bind", f"/dev/{name}", f"/dev/{name}"] for name in ("null", "full", "random", "urandom")]
 DEVICES += [["link", "/proc/self/fd", "/dev/fd"], ["link", "/proc/self/fd/0", "/dev/stdin"]]
 
 
@@ -154,9 +155,11 @@ def inside(arguments: list[str], as_root: bool, alive: int) -> int:
     if select.select([alive], [], [], 0)[0]:
         return 1  # the process outside was gone before that
     os.close(alive)
+    # Before the fork, and no dump: else the command, which has the same user, could write to the memory of this process.
+    install_filter(int(filter_))
+    call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
     command = os.fork()
     if command == 0:
-        install_filter(int(filter_))
         os.execv(rest[run + 1], rest[run + 1 :])
     return wait_for(command)
 

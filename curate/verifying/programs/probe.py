@@ -15,7 +15,7 @@ from curate.verifying.programs.sandbox import ENVIRONMENT, Sandbox
 from curate.verifying.programs.watch import Allowed
 
 PROGRAM = r"""
-import ctypes, json, os, resource, socket, time
+import ctypes, json, mmap, os, resource, socket, time
 told = json.loads(input())
 could = []
 
@@ -40,12 +40,15 @@ attempt("use sockets of virtual machines", lambda: socket.socket(40, socket.SOCK
 attempt("see the home folder", lambda: told["home"] != "/" and len(os.listdir(told["home"])) > 1)
 attempt("see the environment", lambda: bool(set(os.environ) - set(told["environment"]) - {"PWD", "LC_CTYPE"}))
 attempt("see other processes", lambda: sum(name.isdigit() for name in os.listdir("/proc")) > 3)
+attempt("write to the memory of process 1", lambda: os.close(os.open("/proc/1/mem", os.O_RDWR)))
 attempt("make a user namespace", lambda: ctypes.CDLL(None).unshare(0x10000000) == 0)
 status = dict(line.split(":\t", 1) for line in open("/proc/self/status") if ":\t" in line)
 attempt("keep capabilities", lambda: int(status["CapEff"], 16) != 0)
 attempt("gain privileges", lambda: status["NoNewPrivs"].strip() != "1")
 attempt("use any system call", lambda: status["Seccomp"].strip() != "2")
 attempt("use any amount of memory", lambda: resource.getrlimit(resource.RLIMIT_AS)[1] == resource.RLIM_INFINITY)
+attempt("share memory that is not counted", lambda: mmap.mmap(-1, 4096))
+attempt("share memory through /dev/zero", lambda: mmap.mmap(os.open("/dev/zero", os.O_RDWR), 4096))
 
 children = []
 

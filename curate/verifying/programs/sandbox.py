@@ -40,9 +40,9 @@ def interpreter() -> str:
 
 
 def _binds() -> tuple[list[str], list[tuple[str, str]]]:
-    """Return what of the host is shown, read-only, and the links at the root: libraries and the interpreter, no more."""
+    """Return what of the host is shown, read-only, and the links at the root: libraries, time zones and the interpreter, no more."""
     prefix = str(Path(interpreter()).parents[1])
-    shown = ["/usr/lib", "/usr/lib64", "/usr/lib32", "/etc/ld.so.cache"]
+    shown = ["/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/share/zoneinfo", "/etc/ld.so.cache"]
     links = []
     for name in ("lib", "lib64", "lib32"):
         if Path("/", name).is_symlink():
@@ -67,6 +67,9 @@ def bubblewrap(arguments: list[str], filter_: int) -> Launch:
     for target, place in links:
         command += ["--symlink", target, place]
     command += ["--ro-bind", str(_HERE / "candidate.py"), "/candidate.py", "--proc", "/proc", "--dev", "/dev"]
+    # Through /proc/1 a program could write to bubblewrap's own process, which the limits do not bind.
+    command += ["--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
+    command += ["--ro-bind", "/dev/null", "/dev/zero"]  # mapped, it is shared memory; bound so, it cannot be opened
     command += ["--remount-ro", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp", "--remount-ro", "/"]
     for name, value in ENVIRONMENT.items():
         command += ["--setenv", name, value]

@@ -2,7 +2,8 @@
 
 Namespaces hide files, processes and networks. What they do not hide is refused here: the kernel's key rings (inherited, may hold
 secrets), sockets of families that no network namespace cuts off (vsock reaches the host of a virtual machine), memory
-that belongs to no process and so escapes the memory limit, new namespaces, and parts of the kernel known for holes.
+that belongs to no process or can be held unmapped, and so escapes the memory limit, new namespaces, the descriptors of other
+processes, and parts of the kernel known for holes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
+    "pidfd_getfd": (438, 438),
     "shmget": (29, 194),
     "shmat": (30, 196),
     "semget": (64, 190),
@@ -51,13 +53,16 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
 SOCKET = (41, 198)
 CLONE = (56, 220)
 CLONE3 = 435
+MMAP = (9, 222)
+SHARED, ANONYMOUS = 0x01, 0x20  # flags of mmap; MAP_SHARED_VALIDATE holds the first too
 FAMILIES = (1, 2, 10)  # unix, inet, inet6: cut off by the network namespace
 NEW_NAMESPACES = 0x7E020000  # every CLONE_NEW* flag that clone takes
 
 ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data, little-endian
+# Offsets in struct seccomp_data, little-endian.
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _FOURTH_ARGUMENT = 0, 4, 16, 40
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _X32 = 0x40000000
 
@@ -84,6 +89,12 @@ def seccomp_filter(machine: str | None = None) -> bytes | None:
         _line(_EQUAL, CLONE[column], 0, 4),
         _line(_LOAD, _FIRST_ARGUMENT),
         _line(_ANY_BIT, NEW_NAMESPACES, 0, 1),
+        _line(_RETURN, _ERRNO | errno.EPERM),
+        _line(_RETURN, _ALLOW),
+        _line(_EQUAL, MMAP[column], 0, 5),
+        _line(_LOAD, _FOURTH_ARGUMENT),
+        _line(_ANY_BIT, ANONYMOUS, 0, 2),
+        _line(_ANY_BIT, SHARED, 0, 1),
         _line(_RETURN, _ERRNO | errno.EPERM),
         _line(_RETURN, _ALLOW),
         _line(_EQUAL, SOCKET[column], 0, 5),

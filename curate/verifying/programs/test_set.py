@@ -12,7 +12,8 @@ class TestSet:
     """Tests of one prompt: stdin/stdout pairs, or the source of test code; never both.
 
     ``time_limit`` (seconds) and ``memory_mb`` are the prompt's own, null where it states none. ``tolerance`` is the
-    relative and absolute error allowed to numbers of the output, null for exact text.
+    relative and absolute error allowed to numbers of the output, null for exact text. ``entry_point`` is the function that
+    test code tests, null where the answer does not name it.
     """
 
     pairs: list[tuple[str, str]]
@@ -20,6 +21,7 @@ class TestSet:
     time_limit: float | None
     memory_mb: int | None
     tolerance: float | None
+    entry_point: str | None = None
 
 
 class NoTestsError(ValueError):
@@ -50,8 +52,9 @@ def read_test_set(answer: str) -> TestSet:
         pairs,
         source,
         _positive(stated, "time_limit"),
-        int(mb) if (mb := _positive(stated, "memory_mb")) else None,
+        None if (mb := _positive(stated, "memory_mb")) is None else int(mb),
         _positive(stated, "tolerance"),
+        stated.get("entry_point") if source else None,
     )
 
 
@@ -88,6 +91,6 @@ def _positive(stated: dict[str, Any], key: str) -> float | None:
     value = stated.get(key)
     if value is None:
         return None
-    if not isinstance(value, int | float) or not 0 < value < 1e6:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e6:
         raise NoTestsError(f"states {key} {value!r}, no positive number"[:200])
     return float(value)

@@ -21,16 +21,17 @@ from curate.verifying.workers.processes import children
 OUTPUT_BYTES = 16_000_000
 STARTUP_S = 20.0  # what the sandbox itself may take on a busy machine
 _LOOK_S = 0.025  # between two looks at the memory
+_FROZEN_S = 1.0  # between two looks: this process itself did not run
 _DRAIN_S = 1.0  # for what lies in the pipes when the process has ended
 _TAIL = 4096
-_PAGES = re.compile(rb"^Rss(?:Anon|Shmem):\s+(\d+) kB", re.MULTILINE)
+_PAGES = re.compile(rb"^(?:RssAnon|RssShmem|VmSwap):\s+(\d+) kB", re.MULTILINE)
 
 Limit = Literal["time_limit", "memory_limit", "output_limit"]
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """The limits of one run: seconds from the program's first line, and megabytes (10^6 bytes) of all its processes."""
+    """The limits of one run: seconds from the program's first line (those in which the watch was frozen aside), and megabytes (10^6 bytes) of all its processes."""
 
     seconds: float
     memory_mb: int
@@ -94,8 +95,10 @@ class Watch:
                     os.set_blocking(descriptor, False)
                     selector.register(descriptor, selectors.EVENT_READ)
                 stopped = None
+                looked = time.monotonic()
                 while selector.get_map() and not stopped:
                     self._serve(selector)
+                    looked = self.thawed(looked)
                     stopped = None if self.ended else self._limit()
                     if self.ended and time.monotonic() > self.deadline:
                         break
@@ -106,6 +109,16 @@ class Watch:
             why = last_line(self.said[self.stderr]) or f"nothing ran within {STARTUP_S:.0f} s"
             raise VerifierError(f"the sandbox did not start: {why}")
         return self._ran(stopped, code)
+
+    def thawed(self, looked: float) -> float:
+        """Put the deadline off by the time that this process stood still, as then the program may have; return the time now.
+
+        A program cannot bring that about: what it starts may slow the watch down, but not keep it off for so long at each look.
+        """
+        now = time.monotonic()
+        if now - looked > _FROZEN_S:
+            self.deadline += now - looked
+        return now
 
     def _serve(self, selector: selectors.BaseSelector) -> None:
         for key, _ in selector.select(_LOOK_S):

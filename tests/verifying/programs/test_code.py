@@ -40,7 +40,18 @@ def judged(code: Verifier, program: str, **answer: Any) -> tuple[str, str | None
         ("```python\nfirst\n```\n```py\nlast\n```\n```\noutput\n```", "last"),
         ("```\nfirst\n```\nthen\n```\nlast\n```", "last"),
         ("```Python3 title=x\na\n\n  b\n```", "a\n\n  b"),
-        ("  ```python\n  indented\n  ```", "  indented"),
+        ("  ```python\n  indented\n  ```", "indented"),
+        (
+            '1. So:\n   ```python\n   def f():\n       s = """\n x"""\n\n       return s\n   ```',
+            'def f():\n    s = """\nx"""\n\n    return s',
+        ),
+        ("\t```python\n\tif x:\n\t\ty\n\t```", "if x:\n\ty"),
+        ("   ```python\nif x:\n  y\n   ```", "if x:\n  y"),
+        ("~~~python\nprint(1)\n```\n~~~~", "print(1)\n```"),
+        ("```python\nprint(1)\n~~~\n```", "print(1)\n~~~"),
+        ("~~~python\nprint(1)\n```", None),
+        ("Title\n~~~~~\n```python\nprint(1)\n```", "print(1)"),
+        ('"""\nTitle\n~~~~~\n"""\nprint(1)', '"""\nTitle\n~~~~~\n"""\nprint(1)'),
         ("````python\ns = '''\n```\n'''\n````", "s = '''\n```\n'''"),
         ("```c\nint main;\n```", "int main;"),
         ("```python\nprint(1)\n```\n```python\nprint(2", None),
@@ -127,6 +138,7 @@ def test_the_shapes_of_an_answer(answer: Any, pairs: list[tuple[str, str]], sour
         ('{"tests": "assert f(1)", "time_limit": -1}', "time_limit -1"),
         ('{"tests": "assert f(1)", "time_limit": "2 s"}', "time_limit '2 s'"),
         ('{"tests": "assert f(1)", "memory_mb": NaN}', "memory_mb nan"),
+        ('{"tests": "assert f(1)", "memory_mb": true}', "memory_mb True"),
     ],
 )
 def test_an_answer_without_tests_that_can_be_run_says_why(answer: str, reason: str) -> None:
@@ -158,17 +170,83 @@ def test_asserts_that_may_never_be_met_are_not_required() -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "certain"),
+    [
+        ("def test_a():\n    assert f(0) == 0\ndef test_a():\n    assert f(1) == 1", {1}),
+        ("def t():\n    assert f(0) == 0\nt()\ndef t():\n    assert f(1) == 1\nt()", {0, 1}),
+        ("def t():\n    assert f(0) == 0\nt()\ndef t():\n    assert f(1) == 1", {0}),
+        ("def t():\n    assert f(0) == 0\nt = print\nt()\nassert f(1) == 1", {1}),
+        ("@skip\ndef t():\n    assert f(0) == 0\nt()\nassert f(1) == 1", {1}),
+        ("def t():\n    assert f(0) == 0\n    if f(1): return\n    assert f(1) == 1\nt()", {0}),
+        ("def t():\n    g = lambda: 1\n    def h(): return 1\n    assert f(0) == 0\nt()", {0}),
+        ("def t():\n    assert f(0) == 0\n    yield\nt()\nassert f(1) == 1", {1}),
+        ("import sys\nassert f(0) == 0\nif f(1): sys.exit(0)\nassert f(1) == 1", {0}),
+        ("def t():\n    assert f(0) == 0\n    if f(1): exit()\n    assert f(1) == 1\nt()\nassert f(2) == 2", {0}),
+        ("import sys\nassert f(0) == 0\nif f(1): sys.exit(1)\nassert f(1) == 1", {0, 1}),
+    ],
+)
+def test_an_assert_is_required_where_every_run_to_the_end_meets_it(source: str, certain: set[int]) -> None:
+    assert prepare(source).certain == certain
+
+
+@pytest.mark.parametrize(
+    ("source", "entry_point", "tested"),
+    [
+        ("assert abs(f(1)) < 2", None, set()),
+        ("assert sum(1, 2) == 3", None, {"sum"}),
+        ("x = sum(1, 2)\nassert x == 3", None, {"sum"}),
+        ("assert abs(sum(1, 2) - 3) < 1", "sum", {"sum"}),
+        ("def check(c):\n    assert abs(c(1)) < 2\ncheck(sum)", None, {"sum"}),
+        ("from solution import sum\nassert abs(sum(1, 2) - 3) < 1", None, set()),
+        ("assert abs(eval('f(1)')) < 1", None, set()),
+    ],
+)
+def test_a_function_that_is_named_like_one_of_pythons_is_found(
+    source: str, entry_point: str | None, tested: set[str]
+) -> None:
+    assert prepare(source, entry_point).tested == tested
+
+
+@pytest.mark.parametrize(
     ("source", "reason"),
     [
+        ("assert abs(sum(1, 2) - 3) < 1", "calls abs, sum and no other function: name the tested one as entry_point"),
+        ("try:\n    assert f(1) == 2\nexcept AssertionError:\n    assert f(1) == 1", "catches the failure"),
+        ("try:\n    assert f(1)\nexcept:\n    pass", "catches the failure"),
+        ("try:\n    assert f(1)\nexcept (ValueError, Exception) as e:\n    print(e)", "catches the failure"),
+        (
+            "def t():\n    assert f(1)\nfor _ in '12':\n    try:\n        t()\n    except Exception:\n        pass",
+            "catches",
+        ),
+        ("from contextlib import suppress\nwith suppress(AssertionError):\n    assert f(1)", "catches the failure"),
+        ("assert f(1)\ndef test_b(x):\n    assert f(x)", "holds test_b, which nothing calls"),
+        ("assert f(1)\nasync def test_b():\n    assert f(2)", "holds test_b, which nothing calls"),
+        ("class T:\n    def test_a(self):\n        assert f(1)\nassert f(2)", "tests in the class T"),
+        ("import unittest\nclass T(unittest.TestCase):\n    def test_a(self): assert f(1)\nunittest.main()", "class T"),
         ("assert (", "no Python"),
         ("f(1)", "no assert"),
         ("", "no assert"),
         ("import pytest\nassert f(1)", "import pytest"),
     ],
 )
-def test_tests_that_test_nothing_are_refused(source: str, reason: str) -> None:
+def test_tests_that_cannot_be_judged_by_are_refused(source: str, reason: str) -> None:
     with pytest.raises(NoTestsError, match=reason):
         prepare(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "try:\n    f(-1)\n    assert False, 'must raise'\nexcept Exception:\n    pass\nassert f(1)",
+        "try:\n    assert f(1)\nexcept ValueError:\n    pass",
+        "try:\n    assert f(1)\nexcept AssertionError:\n    print('no')\n    raise",
+        "try:\n    f(1)\nexcept Exception:\n    assert f(2)",
+        "for x in '12':\n    test_b(x)\ndef test_b(x):\n    assert f(x)",
+        "class T:\n    def test_a(self):\n        assert f(1)\nT().test_a()",
+    ],
+)
+def test_tests_that_only_look_as_if_they_could_not_be_judged_by_are_taken(source: str) -> None:
+    prepare(source)
 
 
 # ---
@@ -208,6 +286,13 @@ def test_a_script_may_use_the_usual_ways_to_read_and_stop(code: Verifier) -> Non
         ("f = lambda: float('nan')", ["assert f() != f()", "assert f() == 1.0"], ("incorrect", "assert 2 of 2 failed")),
         ("f = lambda: float('inf')", ["assert f() == 1e400"], ("correct", None)),
         ("from collections import Counter as f", ["assert f('aab') == {'a': 2, 'b': 1}", "assert f('a').keys() == {'a'}"], ("correct", None)),
+        ("f = lambda: bytearray(b'ab')", ["assert f() == b'ab'", "assert [f()] == [bytes([97, 98])]"], ("correct", None)),
+        ("from collections import Counter\nf = lambda: Counter(a=1, b=0)", ["from collections import Counter", "assert f() == Counter('a')", "assert [{1: f()}] == [{1: Counter('a')}]", "assert f() == dict(a=1)"], ("incorrect", "assert 3 of 3 failed")),
+        ("from collections import Counter\nf = lambda: Counter(a=1, b=0)", ["assert f() == {'a': 1}"], ("incorrect", "assert 1 of 1 failed")),
+        ("from collections import OrderedDict\nf = lambda: OrderedDict(a=1, b=2)", ["from collections import OrderedDict", "assert f() == OrderedDict(a=1, b=2)", "assert f() == dict(b=2, a=1)", "assert f() == OrderedDict(b=2, a=1)"], ("incorrect", "assert 3 of 3 failed")),
+        ("from collections import OrderedDict\nf = lambda: OrderedDict(a=1, b=2)", ["from collections import OrderedDict", "assert (f(),) == (OrderedDict(b=2, a=1),)"], ("incorrect", "assert 1 of 1 failed")),
+        ("from collections import OrderedDict\nf = OrderedDict(a=1, b=2)\nf.move_to_end('a')", ["from collections import OrderedDict", "assert f == OrderedDict(b=2, a=1)", "assert f == OrderedDict(a=1, b=2)"], ("incorrect", "assert 2 of 2 failed")),
+        ("f = lambda: [1, (2, {3: [4]})]", ["x = 4", "assert f() == [1, (2, {3: [x]})]", "assert f() == [1, [2, {3: [x]}]]"], ("incorrect", "assert 2 of 2 failed")),
         ("from collections import namedtuple\nf = namedtuple('f', 'x y')", ["assert f(1, 2) == (1, 2)"], ("correct", None)),
         ("from fractions import Fraction as f", ["assert f(6, 2) == 3", "assert f(1, 2) == 0.5"], ("correct", None)),
         ("class P:\n    def __init__(self, x): self.x = x\n    def __eq__(self, o): return self.x == o.x", ["assert P(1) == P(1)", "assert [P(1)] == [P(1)]", "assert P(1) != P(2)"], ("correct", None)),
@@ -215,6 +300,19 @@ def test_a_script_may_use_the_usual_ways_to_read_and_stop(code: Verifier) -> Non
         ("import dataclasses\n@dataclasses.dataclass\nclass D:\n    x: int = 1", ["assert D().x == 1", "assert D() == D()"], ("correct", None)),
         ("def f(x): return x\nif __name__ == '__main__': input()", ["assert f(1) == 1"], ("correct", None)),
         ("from __future__ import annotations\ndef f(x: nonsense): return x", ["assert f(1) == 1"], ("correct", None)),
+        ("f = lambda: ...", ["assert f() == ..."], ("correct", None)),
+        ("def sum(a, b): return a + b", ["x = sum(10, 15)", "assert x == 25"], ("correct", None)),
+        ("def f(x): return x", ["def test_a(): assert f(1) == 1", "def test_a(): assert f(2) == 2"], ("correct", None)),
+        ("def f(x): return x", ["def test_a(): assert f(1) == 1", "def test_b(n=3): assert f(0) == n"], ("incorrect", "assert 2 of 2 failed")),
+        ("def f(x): return x", ["import sys", "def main():", "    assert f(1) == 1", "    sys.exit(0)", "main()"], ("correct", None)),
+        ("def f(x): return x", ["assert f(1) == 1", "raise SystemExit"], ("correct", None)),
+        ("def f(x): return x", ["if f(1) != 1: exit(1)", "assert f(2) == 2"], ("correct", None)),
+        ("def f(x): return 0", ["if f(1) != 1: exit(1)", "assert f(2) == 0"], ("incorrect", "exit code 1")),
+        ("def f(x): exit(0)", ["import sys", "for x in range(2):", "    assert f(x) == x", "sys.exit(0)"], ("incorrect", "tests not reached")),
+        ("def f(x): return x or exit(0)", ["for x in (1, 0):", "    assert f(x) == x"], ("incorrect", "tests not reached")),
+        ("def f(x): return []", ["for x in f(1):", "    assert x == 1"], ("incorrect", "tests not reached")),
+        ("def f(x): return x", ["def test_a():", "    assert f(1) == 1", "    yield"], ("error", "answer holds tests that met no assert")),
+        ("def f(x): return x", ["from solution import f", "def main():", "    for x in ():", "        assert f(x) == x", "main()"], ("error", "answer holds tests that met no assert")),
         ("def f(x): return x", ["for x in range(3):\n    assert f(x) == x", "assert f(1) == 1 and f(2) == 2, 'both'"], ("correct", None)),
     ],
 )  # fmt: skip
@@ -250,6 +348,12 @@ def test_an_answer_may_state_its_own_limits(code: Verifier) -> None:
         "error",
         "answer allows 2000 MB: give --set memory_mb=2000",
     )
+
+
+@pytest.mark.parametrize("memory_mb", [63, 12, 0.5])
+def test_an_answer_that_allows_less_memory_than_python_takes_is_at_fault(code: Verifier, memory_mb: float) -> None:
+    found = judged(code, "print(1)", stdin_tests=[{"input": "", "output": "1"}], memory_mb=memory_mb)
+    assert found == ("error", f"answer allows {int(memory_mb)} MB: no program runs in less than 64")
 
 
 def test_tests_that_together_take_too_long_are_undecided() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
@@ -17,12 +18,12 @@ from typer.testing import CliRunner
 from curate.cli import app
 from curate.errors import ConfigError, VerifierError
 from curate.verifying import get
-from curate.verifying.programs import sandbox
+from curate.verifying.programs import confined, sandbox
 from curate.verifying.programs.confined import run
 from curate.verifying.programs.probe import escapes
 from curate.verifying.programs.sandbox import KINDS, Kind, Launch, Sandbox, find_sandbox, interpreter
 from curate.verifying.programs.seccomp import FAMILIES, REFUSED, seccomp_filter
-from curate.verifying.programs.watch import Allowed
+from curate.verifying.programs.watch import Allowed, Watch
 from curate.verifying.workers.processes import children
 
 
@@ -68,6 +69,12 @@ def test_the_same_program_gives_the_same_output(usable: Sandbox) -> None:
     assert run(usable, program, Allowed(10, 256)).stdout == run(usable, program, Allowed(10, 256)).stdout
 
 
+@pytest.mark.skipif(not Path("/usr/share/zoneinfo").exists(), reason="no time zones on this machine")
+def test_a_program_knows_the_time_zones_of_the_machine(usable: Sandbox) -> None:
+    program = "from zoneinfo import ZoneInfo\nprint(ZoneInfo('Europe/Paris'))"
+    assert run(usable, program, Allowed(10, 256)).stdout == b"Europe/Paris\n"
+
+
 def unconfined(arguments: list[str], filter_: int) -> Launch:
     script = str(Path(sandbox.__file__).with_name("candidate.py"))
     return Launch([interpreter(), "-s", "-P", "-S", "-B", script, *arguments])
@@ -81,6 +88,8 @@ def test_the_probe_sees_what_an_open_sandbox_lets_through() -> None:
         "see other processes",
         "read /etc/passwd",
         "use any system call",
+        "share memory that is not counted",
+        "share memory through /dev/zero",
     ):
         assert f"a program could {what}" in found
     assert any(each.startswith("a program could write to ") for each in found)
@@ -147,6 +156,36 @@ def test_a_sandbox_ends_with_the_process_that_started_it(usable: Sandbox) -> Non
         time.sleep(0.05)
 
 
+def test_a_program_does_not_pay_for_a_watch_that_stood_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three looks, 0.1, 0.8 and 5 s after the one before: only the last says that the machine stood still."""
+    watch = object.__new__(Watch)
+    watch.deadline, looked = 102.0, 100.0
+    found = []
+    for now in (100.1, 100.9, 105.9):
+        monkeypatch.setattr(time, "monotonic", lambda now=now: now)
+        looked = watch.thawed(looked)
+        found.append((looked, watch.deadline))
+    assert found == [(100.1, 102.0), (100.9, 102.0), (105.9, 107.0)]
+
+
+@pytest.mark.parametrize(("program", "counts", "fails"), [
+    ("import os\nos.kill(os.getpid(), 9)", [3, 4], True),
+    ("import os\nos.kill(os.getpid(), 9)", [3, 3], False),
+    ("import os\nos.abort()", [3, 4], False),
+    ("print(1)", [3, 4], False),
+])  # fmt: skip
+def test_a_program_killed_while_the_machine_lacked_memory_is_not_judged(
+    usable: Sandbox, monkeypatch: pytest.MonkeyPatch, program: str, counts: list[int], fails: bool
+) -> None:
+    monkeypatch.setattr(confined, "oom_kills", iter(counts).__next__)
+    with pytest.raises(VerifierError, match="ran out of memory") if fails else contextlib.nullcontext():
+        run(usable, program, Allowed(10, 256))
+
+
+def test_the_kernel_says_how_many_processes_it_killed_for_want_of_memory() -> None:
+    assert confined.oom_kills() >= 0
+
+
 def below(pid: int) -> list[int]:
     found = children(pid)
     return [*found, *(each for child in found for each in below(child))]
@@ -166,10 +205,10 @@ def in_sandbox(pid: int) -> bool:
         return False
 
 
-def filtered(program: bytes, architecture: int, number: int, argument: int = 0) -> int:
+def filtered(program: bytes, architecture: int, number: int, argument: int = 0, fourth: int = 0) -> int:
     """Run a filter as the kernel does and return what it decides."""
     lines = list(struct.iter_unpack("=HBBI", program))
-    fields = {0: number, 4: architecture, 16: argument}
+    fields = {0: number, 4: architecture, 16: argument, 40: fourth}
     at = value = 0
     while True:
         code, if_true, if_false, constant = lines[at]
@@ -188,20 +227,29 @@ ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
 @pytest.mark.parametrize(
     ("machine", "column", "audit", "numbers"),
-    [("x86_64", 0, 0xC000003E, (0, 41, 56)), ("aarch64", 1, 0xC00000B7, (63, 198, 220))],
+    [("x86_64", 0, 0xC000003E, (0, 41, 56, 9)), ("aarch64", 1, 0xC00000B7, (63, 198, 220, 222))],
 )
 def test_the_filter_refuses_what_namespaces_do_not_hide(
-    machine: str, column: int, audit: int, numbers: tuple[int, int, int]
+    machine: str, column: int, audit: int, numbers: tuple[int, int, int, int]
 ) -> None:
     program = seccomp_filter(machine)
     assert program
-    read, socket, clone = numbers
+    read, socket, clone, mmap = numbers
     assert filtered(program, audit, read) == ALLOW
     for name, both in REFUSED.items():
         if (number := both[column]) is not None:
             assert filtered(program, audit, number) == ERRNO | 1, name
     for family in range(50):
         assert filtered(program, audit, socket, family) == (ALLOW if family in FAMILIES else ERRNO | 97)
+    for flags, verdict in (
+        (0x22, ALLOW),
+        (0x01, ALLOW),
+        (0x02, ALLOW),
+        (0x21, ERRNO | 1),
+        (0x23, ERRNO | 1),
+        (0x20, ALLOW),
+    ):
+        assert filtered(program, audit, mmap, 0, flags) == verdict, flags
     assert filtered(program, audit, clone, 0x3D0F00) == ALLOW  # a thread
     assert filtered(program, audit, clone, 17) == ALLOW  # a process
     assert filtered(program, audit, clone, 0x10000011) == ERRNO | 1  # in a new user namespace
