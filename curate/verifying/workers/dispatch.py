@@ -142,6 +142,8 @@ class Dispatcher:
         for number, why in self._nursery.deaths():
             if worker := self._workers.get(number):
                 self._read(worker)
+                if number not in self._workers:  # its last words were no verdict, and it is given up already
+                    continue
                 self._n_idle_deaths += not worker.asked and not worker.is_retired
                 if self._n_idle_deaths > MOST_IDLE_DEATHS:
                     raise VerifierError(f"the workers of verifier {self.name} end before they are asked: {why}")

@@ -1,0 +1,100 @@
+"""The dispatcher, one step at a time: workers of which this test writes the replies, and a nursery that starts no process."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Iterator
+
+import orjson
+import pytest
+
+from curate.verifying import Limits
+from curate.verifying.workers.dispatch import Dispatcher
+from curate.verifying.workers.process import Ask, Worker
+
+
+class Nursery:
+    """Forks workers that are pipes alone; ``ended`` is what it says of those that have died."""
+
+    def __init__(self) -> None:
+        self.ended: list[tuple[int, str]] = []
+        self.killed: list[int] = []
+        self.theirs: dict[int, tuple[int, int]] = {}  # the worker's ends of its pipes
+
+    def fork(self, number: int) -> Worker:
+        theirs_in, requests = os.pipe()
+        replies, theirs_out = os.pipe()
+        for descriptor in (theirs_in, requests, replies):
+            os.set_blocking(descriptor, False)
+        self.theirs[number] = theirs_in, theirs_out
+        return Worker(number, requests, replies)
+
+    def kill(self, number: int) -> None:
+        self.killed.append(number)
+
+    def deaths(self) -> Iterator[tuple[int, str]]:
+        while self.ended:
+            yield self.ended.pop(0)
+
+
+class Stepped(Dispatcher):
+    """A dispatcher without its thread: a test calls its steps."""
+
+    def __init__(self, n_workers: int) -> None:
+        super().__init__("python", {}, Limits(10, 200), n_workers)
+        self.nursery = Nursery()
+        self._nursery = self.nursery  # type: ignore[assignment]
+        self._poll = select.poll()
+
+    def start(self, *numbers: int) -> None:
+        """Have these workers at hand, asked nothing yet."""
+        for number in numbers:
+            worker = self._workers[number] = self.nursery.fork(number)
+            worker.is_born = True
+            self._poll.register(worker.replies, select.POLLIN)
+
+    def queue(self, *texts: str) -> list[Ask]:
+        """Queue pairs and hand out what is wanted."""
+        asks = [Ask(text, "5") for text in texts]
+        self._queue.extend(asks)
+        self._feed()
+        return asks
+
+    def asked(self, number: int) -> list[str | None]:
+        return [ask.extracted for _, ask in self._workers[number].asked]
+
+    def reply(self, number: int, seconds: float, outcome: str = "correct", detail: str | None = None) -> None:
+        """Have a worker answer the first pair it was asked."""
+        asked = self._workers[number].asked[0][0]
+        self.say(number, orjson.dumps([asked, outcome, detail, seconds]))
+        self._read(self._workers[number])
+
+    def say(self, number: int, line: bytes) -> None:
+        os.write(self.nursery.theirs[number][1], line + b"\n")
+
+    def close(self) -> None:
+        for worker in self._workers.values():
+            worker.close()
+        for pipes in self.nursery.theirs.values():
+            for descriptor in pipes:
+                os.close(descriptor)
+
+
+@pytest.fixture
+def stepped() -> Iterator[Stepped]:
+    made = Stepped(1)
+    yield made
+    made.close()
+
+
+def test_a_worker_whose_last_words_are_no_verdict_is_given_up_once(stepped: Stepped) -> None:
+    stepped.start(0)
+    asks = [Ask(text, "5") for text in "abc"]
+    stepped._workers[0].asked.extend(enumerate(asks))
+    stepped.say(0, b"garbage")
+    stepped.nursery.ended.append((0, "exit status 0"))
+    stepped._hear()
+    assert [ask.verdict and ask.verdict.detail for ask in asks] == ["worker died: it sent no verdict", None, None]
+    assert [ask.extracted for ask in stepped._queue] == ["b", "c"]
+    assert stepped._workers == {}
