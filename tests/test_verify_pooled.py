@@ -124,6 +124,13 @@ def test_what_cannot_be_is_refused_before_any_work(tmp_path: Path, options: list
     assert "Traceback" not in result.output
 
 
+def test_a_judge_that_ends_the_process_when_it_is_imported_is_no_success(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", [["0"]])
+    (tmp_path / "ends.py").write_text("import sys\nsys.exit(0)\n")
+    result = run("verify", data.root, "--verifier", "python", "--set", f"entry_point={tmp_path / 'ends.py'}:f", code=2)
+    assert "ends.py raised SystemExit: 0" in result.stderr
+
+
 def test_a_job_section_gives_settings_as_keys(tmp_path: Path) -> None:
     data, entry_point = write_dataset(tmp_path / "data", [["0", "1"]]), write_judge(tmp_path)
     job = tmp_path / "job.toml"

@@ -48,7 +48,7 @@ def load(entry_point: str) -> Function:
         module = _from_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
     except ConfigError:
         raise
-    except Exception as error:  # noqa: BLE001 - the user's module runs when it is imported
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's module runs when it is imported
         raise ConfigError(
             f"entry_point {entry_point}: importing {place} raised {type(error).__name__}: {error}"
         ) from None

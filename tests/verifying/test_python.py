@@ -93,3 +93,18 @@ def test_without_a_completion_nothing_is_called() -> None:
 def test_what_is_no_function_is_refused(entry_point: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         get("python", {"entry_point": entry_point})
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("1 / 0", "raised ZeroDivisionError: division by zero"),
+        ("raise SystemExit", "raised SystemExit: $"),
+        ("import sys; sys.exit(0)", "raised SystemExit: 0"),
+        ("import sys; sys.exit('no model')", "raised SystemExit: no model"),
+    ],
+)
+def test_a_file_that_raises_or_ends_the_process_is_refused(tmp_path: Path, source: str, message: str) -> None:
+    (tmp_path / "ends.py").write_text(source)
+    with pytest.raises(ConfigError, match=message):
+        get("python", {"entry_point": f"{tmp_path / 'ends.py'}:judge"})
