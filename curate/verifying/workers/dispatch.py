@@ -1,8 +1,10 @@
 """The dispatcher of a pool: one thread that hands pairs to workers, watches their clocks, and collects their verdicts.
 
 A worker has some pairs waiting in its pipe beside the one that runs, as many as it answers in about 50 ms (none where one
-takes longer), so that neither side waits for the other; its first unanswered pair is the one that runs. When that has
-run for too long it is ``timeout``, the worker is killed, and those that waited behind it go to another one.
+takes longer), so that neither side waits for the other. It is given no more than its share of all pairs that have no
+verdict yet: when the next ones take long, or these are the last, they are spread over all workers. Its first unanswered
+pair is the one that runs. When that has run for too long it is ``timeout``, the worker is killed, and those that waited
+behind it go to another one.
 """
 
 from __future__ import annotations
@@ -111,18 +113,18 @@ class Dispatcher:
             number = next(self._numbers)
             worker = self._workers[number] = self._nursery.fork(number)
             self._poll.register(worker.replies, select.POLLIN)
-        n_ahead = min(MOST_AHEAD, 1 + int(AHEAD_S / self._mean_s))
+        share = (len(self._queue) + sum(len(worker.asked) for worker in self._workers.values())) // self.n_workers
+        most = max(1, min(share, MOST_AHEAD, 1 + int(AHEAD_S / self._mean_s)))
         for worker in sorted(self._workers.values(), key=lambda worker: len(worker.asked)):
-            if self._queue and worker.is_born and 2 * len(worker.asked) <= n_ahead:
-                worker.ask(self._queue, n_ahead, self._numbers)
+            if self._queue and worker.is_born and 2 * len(worker.asked) <= most:
+                worker.ask(self._queue, most, self._numbers)
             worker.send()
 
     def _read(self, worker: Worker) -> None:
         """Settle what a worker has answered; one that sends what is no answer is given up."""
         try:
             for ask, verdict, seconds in worker.answers():
-                ask.settle(verdict, seconds)
-                self._mean_s += WEIGHT * (min(seconds, MOST_S) - self._mean_s)
+                self._settle(ask, verdict, seconds)
                 self._n_idle_deaths = 0
         except Garbage:
             self._give_up(worker, Verdict("error", detail="worker died: it sent no verdict"))
@@ -155,11 +157,16 @@ class Dispatcher:
         self._nursery.kill(worker.number)
         if worker.asked and not worker.is_retired:
             ask = worker.asked.popleft()[1]
-            ask.settle(Verdict(verdict.outcome, ask.extracted, verdict.detail), time.monotonic() - worker.began)
+            seconds = time.monotonic() - worker.began
+            self._settle(ask, Verdict(verdict.outcome, ask.extracted, verdict.detail), seconds)
         self._queue.extendleft(ask for _, ask in reversed(worker.asked))
         self._forget_pipe(worker)
         del self._workers[worker.number]
         worker.close()
+
+    def _settle(self, ask: Ask, verdict: Verdict, seconds: float) -> None:
+        ask.settle(verdict, seconds)
+        self._mean_s += WEIGHT * (min(seconds, MOST_S) - self._mean_s)
 
     def _forget_pipe(self, worker: Worker) -> None:
         try:

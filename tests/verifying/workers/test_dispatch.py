@@ -83,7 +83,7 @@ class Stepped(Dispatcher):
 
 @pytest.fixture
 def stepped() -> Iterator[Stepped]:
-    made = Stepped(1)
+    made = Stepped(4)
     yield made
     made.close()
 
@@ -98,3 +98,48 @@ def test_a_worker_whose_last_words_are_no_verdict_is_given_up_once(stepped: Step
     assert [ask.verdict and ask.verdict.detail for ask in asks] == ["worker died: it sent no verdict", None, None]
     assert [ask.extracted for ask in stepped._queue] == ["b", "c"]
     assert stepped._workers == {}
+
+
+def test_after_many_quick_pairs_the_last_ones_are_spread_over_all_workers(stepped: Stepped) -> None:
+    stepped.start(0, 1, 2, 3)
+    stepped._mean_s = 1e-6
+    stepped.queue(*(f"{n}" for n in range(40)))
+    assert [len(stepped.asked(number)) for number in range(4)] == [10] * 4
+
+
+def test_workers_that_are_still_to_be_started_have_their_share_too(stepped: Stepped) -> None:
+    stepped.start(0)
+    stepped._mean_s = 1e-6
+    stepped.queue(*(f"{n}" for n in range(8)))
+    assert stepped.asked(0) == ["0", "1"]
+    assert len(stepped._queue) == 6
+
+
+@pytest.mark.parametrize(
+    ("seconds", "n_queued", "n_asked"),
+    [
+        (1e-6, 10_000, 128),
+        (0.002, 10_000, 26),
+        (0.03, 10_000, 2),
+        (0.06, 10_000, 1),
+        (0.03, 8, 2),
+        (0.03, 7, 1),
+        (0.03, 3, 1),
+    ],
+)
+def test_as_many_wait_as_take_50_ms_while_each_worker_has_as_many(
+    stepped: Stepped, seconds: float, n_queued: int, n_asked: int
+) -> None:
+    stepped.start(0, 1, 2, 3)
+    stepped._mean_s = seconds
+    stepped.queue(*(f"{n}" for n in range(n_queued)))
+    assert len(stepped.asked(0)) == n_asked
+
+
+def test_pairs_that_give_no_verdict_count_as_long_ones(stepped: Stepped) -> None:
+    stepped.start(0)
+    stepped._mean_s = 1e-6
+    stepped.queue("hang")
+    stepped._workers[0].began -= 11
+    stepped._stop_late()
+    assert stepped._mean_s == pytest.approx(0.005, rel=1e-3)  # a twentieth of 100 ms: ten wait, not 128
