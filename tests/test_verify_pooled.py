@@ -111,6 +111,8 @@ def test_the_address_of_a_judge_is_recorded_and_may_change(tmp_path: Path) -> No
             ["--verifier", "command", "--set", "command=cat", "--set", "memory_mb=-5"],
             "memory_mb: Input should be greater",
         ),
+        (["--verifier", "python", "--timeout", "1e300"], "'--timeout': Input should be less than or equal to 1000000"),
+        (["--verifier", "python", "--memory", 10**17], "'--memory': Input should be less than or equal to 1000000"),
         (["--verifier", "python"], "setting entry_point is missing: give --set entry_point=VALUE"),
         (["--verifier", "python", "--set", "entry_point=no.py:f"], "there is no file no.py"),
         (["--verifier", "python", "--set", "entry_point"], "write it as NAME=VALUE"),

@@ -15,7 +15,7 @@ from pydantic import Field
 from curate.errors import ConfigError
 from curate.records import Verdict
 from curate.verifying.python import verdict_of
-from curate.verifying.verifier import Limits, Verifier
+from curate.verifying.verifier import MOST_MB, MOST_SECONDS, Limits, Verifier
 from curate.verifying.workers.processes import keep
 
 LONGEST_REPLY = 1 << 20
@@ -24,8 +24,8 @@ SHOWN = 100
 
 def command(
     command: str,
-    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10,
-    memory_mb: Annotated[int, Field(ge=1)] = 1000,
+    seconds: Annotated[float, Field(gt=0, le=MOST_SECONDS, allow_inf_nan=False)] = 10,
+    memory_mb: Annotated[int, Field(ge=1, le=MOST_MB)] = 1000,
 ) -> Verifier:
     """Judge by a program of your own that answers one JSON line on stdout for each JSON line on stdin.
 

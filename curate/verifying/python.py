@@ -13,7 +13,7 @@ from pydantic import Field
 
 from curate.errors import ConfigError
 from curate.records import Outcome, Verdict
-from curate.verifying.verifier import Limits, Verifier
+from curate.verifying.verifier import MOST_MB, MOST_SECONDS, Limits, Verifier
 
 Function = Callable[[str, str], Any]
 OUTCOMES = get_args(Outcome)
@@ -22,8 +22,8 @@ FIELDS = {"outcome", "reward", "extracted", "detail"}
 
 def python(
     entry_point: str,
-    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10,
-    memory_mb: Annotated[int, Field(ge=1)] = 1000,
+    seconds: Annotated[float, Field(gt=0, le=MOST_SECONDS, allow_inf_nan=False)] = 10,
+    memory_mb: Annotated[int, Field(ge=1, le=MOST_MB)] = 1000,
 ) -> Verifier:
     """Judge by a function of your own, ``package.module:function`` or ``path/to/file.py:function``.
 
