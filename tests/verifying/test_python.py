@@ -108,3 +108,24 @@ def test_a_file_that_raises_or_ends_the_process_is_refused(tmp_path: Path, sourc
     (tmp_path / "ends.py").write_text(source)
     with pytest.raises(ConfigError, match=message):
         get("python", {"entry_point": f"{tmp_path / 'ends.py'}:judge"})
+
+
+CLASSES = """
+from __future__ import annotations
+import pickle
+from dataclasses import dataclass
+
+@dataclass
+class Asked:
+    completion: str
+    answer: str
+
+def judge(completion, answer):
+    asked = pickle.loads(pickle.dumps(Asked(completion, answer)))
+    return asked.completion == asked.answer
+"""
+
+
+def test_the_classes_of_a_file_are_found_by_their_module(tmp_path: Path) -> None:
+    (tmp_path / "classes.py").write_text(CLASSES)
+    assert get("python", {"entry_point": f"{tmp_path / 'classes.py'}:judge"})("4", "4") == Verdict("correct")
