@@ -99,7 +99,7 @@ def _of_fields(fields: Mapping[Any, Any]) -> Verdict:
     if ("outcome" in fields) == ("reward" in fields):
         return Verdict("error", detail="give either outcome or reward")
     said = fields["outcome"] if "outcome" in fields else fields["reward"]
-    if said is None or isinstance(said, str) != ("outcome" in fields):
+    if said is None or isinstance(said, Mapping | Verdict) or isinstance(said, str) != ("outcome" in fields):
         return _none("outcome" if "outcome" in fields else "reward", said)
     extracted, detail = fields.get("extracted"), fields.get("detail")
     for name, text in (("extracted", extracted), ("detail", detail)):
