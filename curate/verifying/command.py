@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import shlex
 import shutil
@@ -32,7 +33,8 @@ def command(
     It reads ``{"id": 7, "completion": "...", "answer": "..."}`` and writes ``{"id": 7, "reward": 1}``, or ``"outcome"`` in
     place of the reward, and perhaps ``"extracted"`` and ``"detail"``. ``command`` is split as a shell would, but no shell runs
     it; it starts once a worker process and stays. What it writes to stderr is not read. A wrong id, a line that is no such
-    reply, or its end is an error (reward null), and it is started again.
+    reply, or its end is an error (reward null), and it is started again; so it is, without an error, where it has
+    written more before it is asked the next time.
     """
     words = _words(command)
     program = Program(words)
@@ -127,8 +129,8 @@ class Program:
         return verdict_of(reply)
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._process and self._process.poll() is not None:  # after its last reply: that one counts
-            self._stop()
+        if self._process and (self._process.poll() is not None or self._has_said_more()):
+            self._stop()  # its last reply counts
         if self._process is None:
             try:
                 process = subprocess.Popen(
@@ -141,6 +143,14 @@ class Program:
             os.set_blocking(process.stdin.fileno(), False)
             self._process = process
         return self._process
+
+    def _has_said_more(self) -> bool:
+        """Say whether there is a line, or the end of its output, that belongs to no question."""
+        assert self._process
+        assert self._process.stdout
+        poll = select.poll()
+        poll.register(self._process.stdout, select.POLLIN)
+        return bool(poll.poll(0))
 
     def _ended(self) -> str:
         """Return how the program ended; one that has closed its output and goes on is killed."""
