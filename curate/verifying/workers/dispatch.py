@@ -5,6 +5,9 @@ takes longer), so that neither side waits for the other. It is given no more tha
 verdict yet: when the next ones take long, or these are the last, they are spread over all workers. Its first unanswered
 pair is the one that runs. When that has run for too long it is ``timeout``, the worker is killed, and those that waited
 behind it go to another one.
+
+A pair during which the memory runs out or the worker ends may suffer from what others left behind in that worker: unless
+it was the worker's first it is asked once more, as the first of a fresh one, and that counts.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ MOST_S = 2 * AHEAD_S  # longer comparisons are all alike: nothing waits behind t
 MOST_AHEAD = 128
 WEIGHT = 0.05  # of the newest comparison in the mean of their seconds
 MOST_IDLE_DEATHS = 5
+NO_MEMORY = ("error", "memory_limit")
 
 
 class Dispatcher:
@@ -43,6 +47,7 @@ class Dispatcher:
         self.failure: BaseException | None = None
         self._nursery = NurseryProcess(name, settings, limits)
         self._queue: deque[Ask] = deque()
+        self._again: deque[Ask] = deque()  # each of them the first of a fresh worker
         self._workers: dict[int, Worker] = {}
         self._numbers = count()
         self._n_idle_deaths = 0
@@ -89,8 +94,8 @@ class Dispatcher:
                 self.settled.notify_all()
 
     def _turn(self) -> None:
-        is_busy = any(worker.asked for worker in self._workers.values())
-        events = {descriptor for descriptor, _ in self._poll.poll(WAIT_S * 1000 if is_busy or self._queue else None)}
+        is_busy = self._queue or self._again or any(worker.asked for worker in self._workers.values())
+        events = {descriptor for descriptor, _ in self._poll.poll(WAIT_S * 1000 if is_busy else None)}
         if self._wake in events:
             os.eventfd_read(self._wake)
         self._is_awake = False
@@ -109,14 +114,18 @@ class Dispatcher:
     def _feed(self) -> None:
         """Start a worker where more are wanted, and fill the pipes of those that run out of work."""
         has_idle = any(not worker.asked for worker in self._workers.values())
-        if self._queue and not has_idle and len(self._workers) < self.n_workers:
+        n_fresh = sum(worker.is_fresh for worker in self._workers.values())
+        is_wanted = len(self._again) > n_fresh or (self._queue and not has_idle)
+        if is_wanted and len(self._workers) < self.n_workers:
             number = next(self._numbers)
             worker = self._workers[number] = self._nursery.fork(number)
             self._poll.register(worker.replies, select.POLLIN)
         share = (len(self._queue) + sum(len(worker.asked) for worker in self._workers.values())) // self.n_workers
         most = max(1, min(share, MOST_AHEAD, 1 + int(AHEAD_S / self._mean_s)))
         for worker in sorted(self._workers.values(), key=lambda worker: len(worker.asked)):
-            if self._queue and worker.is_born and 2 * len(worker.asked) <= most:
+            if self._again and worker.is_born and worker.is_fresh:
+                worker.ask(self._again, 1, self._numbers)
+            elif self._queue and worker.is_born and 2 * len(worker.asked) <= most:
                 worker.ask(self._queue, most, self._numbers)
             worker.send()
 
@@ -124,8 +133,12 @@ class Dispatcher:
         """Settle what a worker has answered; one that sends what is no answer is given up."""
         try:
             for ask, verdict, seconds in worker.answers():
-                self._settle(ask, verdict, seconds)
                 self._n_idle_deaths = 0
+                if (verdict.outcome, verdict.detail) == NO_MEMORY and not ask.is_first:
+                    self._again.append(ask)
+                    self._drop(worker)
+                    return
+                self._settle(ask, verdict, seconds)
         except Garbage:
             self._give_up(worker, Verdict("error", detail="worker died: it sent no verdict"))
         if worker.is_at_end:
@@ -153,12 +166,19 @@ class Dispatcher:
                 self._give_up(worker, Verdict("error", detail=reason))
 
     def _give_up(self, worker: Worker, verdict: Verdict) -> None:
-        """Settle the pair that runs, put those behind it back to the front, and have the worker killed."""
-        self._nursery.kill(worker.number)
+        """Settle the pair that runs, or have it asked once more, and drop the worker."""
         if worker.asked and not worker.is_retired:
             ask = worker.asked.popleft()[1]
-            seconds = time.monotonic() - worker.began
-            self._settle(ask, Verdict(verdict.outcome, ask.extracted, verdict.detail), seconds)
+            if ask.is_first or verdict.outcome == "timeout":
+                seconds = time.monotonic() - worker.began
+                self._settle(ask, Verdict(verdict.outcome, ask.extracted, verdict.detail), seconds)
+            else:
+                self._again.append(ask)
+        self._drop(worker)
+
+    def _drop(self, worker: Worker) -> None:
+        """Put the pairs that wait for a worker back to the front, and have it killed."""
+        self._nursery.kill(worker.number)
         self._queue.extendleft(ask for _, ask in reversed(worker.asked))
         self._forget_pipe(worker)
         del self._workers[worker.number]

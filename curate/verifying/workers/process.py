@@ -35,10 +35,11 @@ class Garbage(VerifierError):  # noqa: N818 - what a worker said
 
 @dataclass(slots=True, eq=False)
 class Ask:
-    """One pair to compare, and its verdict and seconds once they are known."""
+    """One pair to compare, whether it was the first that its worker was asked, and its verdict and seconds once they are known."""
 
     extracted: str | None
     answer: str
+    is_first: bool = False
     verdict: Verdict | None = None
     seconds: float = 0.0
 
@@ -57,6 +58,7 @@ class Worker:
     asked: deque[tuple[int, Ask]] = field(default_factory=deque)
     began: float = 0.0
     is_born: bool = False
+    is_fresh: bool = True  # it was asked nothing yet
     is_retired: bool = False
     is_at_end: bool = False
     outgoing: bytes = b""
@@ -72,6 +74,7 @@ class Worker:
             ask, number = queue.popleft(), next(numbers)
             lines.append(orjson.dumps([number, ask.extracted, ask.answer], option=orjson.OPT_APPEND_NEWLINE))
             n_bytes += len(lines[-1])
+            ask.is_first, self.is_fresh = self.is_fresh, False
             self.asked.append((number, ask))
         self.outgoing += b"".join(lines)
 

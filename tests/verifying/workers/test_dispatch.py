@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
+from curate.records import Verdict
 from curate.verifying import Limits
 from curate.verifying.workers.dispatch import Dispatcher
 from curate.verifying.workers.process import Ask, Worker
@@ -90,7 +91,7 @@ def stepped() -> Iterator[Stepped]:
 
 def test_a_worker_whose_last_words_are_no_verdict_is_given_up_once(stepped: Stepped) -> None:
     stepped.start(0)
-    asks = [Ask(text, "5") for text in "abc"]
+    asks = [Ask(text, "5", is_first=text == "a") for text in "abc"]
     stepped._workers[0].asked.extend(enumerate(asks))
     stepped.say(0, b"garbage")
     stepped.nursery.ended.append((0, "exit status 0"))
@@ -143,3 +144,63 @@ def test_pairs_that_give_no_verdict_count_as_long_ones(stepped: Stepped) -> None
     stepped._workers[0].began -= 11
     stepped._stop_late()
     assert stepped._mean_s == pytest.approx(0.005, rel=1e-3)  # a twentieth of 100 ms: ten wait, not 128
+
+
+@pytest.mark.parametrize("why", ["exit status 3", "memory_limit", "garbage", "replied"])
+def test_a_pair_that_was_not_the_first_of_its_worker_is_asked_once_more_in_a_fresh_one(
+    stepped: Stepped, why: str
+) -> None:
+    detail = {"replied": "memory_limit", "memory_limit": "memory_limit", "garbage": "worker died: it sent no verdict"}
+    stepped.start(0)
+    stepped._mean_s, stepped.n_workers = 1e-6, 1
+    first, second, third = stepped.queue("first", "second", "third")
+
+    def fail(number: int) -> None:
+        if why == "replied":
+            stepped.reply(number, 0.1, "error", "memory_limit")
+        elif why == "garbage":
+            stepped.say(number, b"garbage")
+            stepped._read(stepped._workers[number])
+        else:
+            stepped.nursery.ended.append((number, why))
+            stepped._hear()
+
+    stepped.reply(0, 0.1)
+    fail(0)
+    stepped._feed()
+    (number,) = stepped._workers
+    assert (first.verdict, second.verdict) == (Verdict("correct", "first"), None)
+    stepped._workers[number].is_born = True
+    stepped._feed()
+    assert stepped.asked(number) == ["second"]
+    fail(number)
+    found = detail.get(why, f"worker died: {why}")
+    assert second.verdict is not None
+    assert (second.verdict.outcome, second.verdict.detail) == ("error", found)
+    assert third.verdict is None
+    assert [ask.extracted for ask in stepped._queue] + [a for n in stepped._workers for a in stepped.asked(n)] == [
+        "third"
+    ]
+
+
+def test_a_timeout_counts_whatever_was_asked_before(stepped: Stepped) -> None:
+    stepped.start(0)
+    stepped.queue("first")
+    stepped.reply(0, 0.1)
+    (second,) = stepped.queue("second")
+    stepped._workers[0].began -= 11
+    stepped._stop_late()
+    assert second.verdict == Verdict("timeout", "second", "no verdict within 10 s")
+
+
+def test_a_pair_that_is_asked_once_more_has_a_worker_started_where_others_are_idle(stepped: Stepped) -> None:
+    stepped.start(0, 1)
+    stepped.queue("first", "other")
+    stepped.reply(0, 0.1)
+    stepped.reply(1, 0.1)
+    stepped.queue("second")
+    stepped.nursery.ended.append((0, "exit status 3"))
+    stepped._hear()
+    stepped._feed()
+    assert len(stepped._workers) == 2
+    assert stepped.asked(1) == []
