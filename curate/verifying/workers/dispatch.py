@@ -125,9 +125,13 @@ class Dispatcher:
         for worker in sorted(self._workers.values(), key=lambda worker: len(worker.asked)):
             if self._again and worker.is_born and worker.is_fresh:
                 worker.ask(self._again, 1, self._numbers)
-            elif self._queue and worker.is_born and 2 * len(worker.asked) <= most:
+            elif self._queue and worker.is_born and not worker.outgoing and 2 * len(worker.asked) <= most:
                 worker.ask(self._queue, most, self._numbers)
             worker.send()
+            if worker.outgoing:
+                self._poll.register(worker.requests, select.POLLOUT)
+            else:
+                self._forget_pipe(worker.requests)
 
     def _read(self, worker: Worker) -> None:
         """Settle what a worker has answered; one that sends what is no answer is given up."""
@@ -142,7 +146,7 @@ class Dispatcher:
         except Garbage:
             self._give_up(worker, Verdict("error", detail="worker died: it sent no verdict"))
         if worker.is_at_end:
-            self._forget_pipe(worker)
+            self._forget_pipe(worker.replies)
 
     def _stop_late(self) -> None:
         """Give up the pairs that have run for too long; an answer that has just come in counts."""
@@ -180,7 +184,8 @@ class Dispatcher:
         """Put the pairs that wait for a worker back to the front, and have it killed."""
         self._nursery.kill(worker.number)
         self._queue.extendleft(ask for _, ask in reversed(worker.asked))
-        self._forget_pipe(worker)
+        self._forget_pipe(worker.replies)
+        self._forget_pipe(worker.requests)
         del self._workers[worker.number]
         worker.close()
 
@@ -188,8 +193,8 @@ class Dispatcher:
         ask.settle(verdict, seconds)
         self._mean_s += WEIGHT * (min(seconds, MOST_S) - self._mean_s)
 
-    def _forget_pipe(self, worker: Worker) -> None:
+    def _forget_pipe(self, descriptor: int) -> None:
         try:
-            self._poll.unregister(worker.replies)
-        except KeyError:  # it was at its end before
+            self._poll.unregister(descriptor)
+        except KeyError:  # it was at its end before, or there was nothing more to write
             return

@@ -61,7 +61,7 @@ class Worker:
     is_fresh: bool = True  # it was asked nothing yet
     is_retired: bool = False
     is_at_end: bool = False
-    outgoing: bytes = b""
+    outgoing: bytearray = field(default_factory=bytearray)
     incoming: bytearray = field(default_factory=bytearray)
 
     def ask(self, queue: deque[Ask], most: int, numbers: Iterator[int]) -> None:
@@ -79,14 +79,16 @@ class Worker:
         self.outgoing += b"".join(lines)
 
     def send(self) -> None:
-        """Write as much as the pipe takes."""
+        """Write as much as the pipe takes; a pair has not begun before it is written."""
         try:
             if self.outgoing:
-                self.outgoing = self.outgoing[os.write(self.requests, self.outgoing) :]
+                del self.outgoing[: os.write(self.requests, self.outgoing)]
+                if len(self.asked) == 1:
+                    self.began = time.monotonic()
         except BlockingIOError:
             return
         except BrokenPipeError:  # the nursery will say how it ended
-            self.outgoing = b""
+            self.outgoing.clear()
 
     def answers(self) -> Iterator[tuple[Ask, Verdict, float]]:
         """Yield what has come in, each pair with its verdict; raises Garbage."""

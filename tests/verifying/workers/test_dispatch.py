@@ -204,3 +204,43 @@ def test_a_pair_that_is_asked_once_more_has_a_worker_started_where_others_are_id
     stepped._feed()
     assert len(stepped._workers) == 2
     assert stepped.asked(1) == []
+
+
+def test_a_long_pair_is_written_as_it_is_read_and_begins_when_it_is_written(stepped: Stepped) -> None:
+    stepped.start(0)
+    (ask,) = stepped.queue("x" * 3_000_000)
+    worker, n_read = stepped._workers[0], 0
+    while worker.outgoing:
+        assert stepped._poll.poll(0) == []
+        n_read += len(os.read(stepped.nursery.theirs[0][0], 1 << 20))
+        assert stepped._poll.poll(0) == [(worker.requests, select.POLLOUT)]
+        worker.began -= 11
+        stepped._feed()
+        stepped._stop_late()
+        assert ask.verdict is None
+    worker.began -= 11
+    stepped._stop_late()
+    assert n_read > 2_000_000
+    assert ask.verdict == Verdict("timeout", ask.extracted, "no verdict within 10 s")
+
+
+def test_a_worker_that_reads_no_more_is_stopped_all_the_same(stepped: Stepped) -> None:
+    stepped.start(0)
+    (ask,) = stepped.queue("x" * 3_000_000)
+    stepped._workers[0].began -= 11
+    stepped._feed()
+    stepped._stop_late()
+    assert ask.verdict is not None
+    assert ask.verdict.outcome == "timeout"
+
+
+def test_a_long_pair_that_waits_does_not_give_more_time_to_the_one_that_runs(stepped: Stepped) -> None:
+    stepped.start(0)
+    stepped._mean_s, stepped.n_workers = 0.03, 1
+    first, long = stepped.queue("first", "x" * 3_000_000)
+    stepped._workers[0].began -= 11
+    os.read(stepped.nursery.theirs[0][0], 1 << 20)
+    stepped._feed()
+    stepped._stop_late()
+    assert first.verdict == Verdict("timeout", "first", "no verdict within 10 s")
+    assert long.verdict is None
