@@ -2,9 +2,9 @@
 
 A worker has some pairs waiting in its pipe beside the one that runs, as many as it answers in about 50 ms (none where one
 takes longer), so that neither side waits for the other. It is given no more than its share of all pairs that have no
-verdict yet: when the next ones take long, or these are the last, they are spread over all workers. Its first unanswered
-pair is the one that runs. When that has run for too long it is ``timeout``, the worker is killed, and those that waited
-behind it go to another one.
+verdict yet. Where others have nothing to do, what waits behind a long pair is taken back for them; as the worker has read
+it all the same, it is killed when it has answered the long one. Its first unanswered pair is the one that runs. When that
+has run for too long it is ``timeout``, the worker is killed, and those that waited behind it go to another one.
 
 A pair during which the memory runs out or the worker ends may suffer from what others left behind in that worker: unless
 it was the worker's first it is asked once more, as the first of a fresh one, and that counts.
@@ -31,6 +31,7 @@ AHEAD_S = 0.05  # of work waits in a worker's pipe
 MOST_S = 2 * AHEAD_S  # longer comparisons are all alike: nothing waits behind them
 MOST_AHEAD = 128
 WEIGHT = 0.05  # of the newest comparison in the mean of their seconds
+LONG_S = 1.0  # where what waits for a worker would take longer, it is worth another worker
 MOST_IDLE_DEATHS = 5
 NO_MEMORY = ("error", "memory_limit")
 
@@ -105,11 +106,22 @@ class Dispatcher:
         if self._nursery.control.fileno() in events:
             self._hear()
         self._stop_late()
+        self._take_back()
         self._feed()
         if n_waiting:
             with self.settled:
                 self.settled.notify_all()
         time.sleep(TICK_S)
+
+    def _take_back(self) -> None:
+        """Where nothing is queued for an idle worker, queue what waits behind pairs that take long."""
+        n_at_work = sum(bool(worker.asked) for worker in self._workers.values())
+        if self._queue or n_at_work == self.n_workers:
+            return
+        now = time.monotonic()
+        for worker in self._workers.values():
+            if (now - worker.began) * (len(worker.asked) - 1) > LONG_S:
+                self._queue.extend(worker.take_back())
 
     def _feed(self) -> None:
         """Start a worker where more are wanted, and fill the pipes of those that run out of work."""
@@ -125,7 +137,7 @@ class Dispatcher:
         for worker in sorted(self._workers.values(), key=lambda worker: len(worker.asked)):
             if self._again and worker.is_born and worker.is_fresh:
                 worker.ask(self._again, 1, self._numbers)
-            elif self._queue and worker.is_born and not worker.outgoing and 2 * len(worker.asked) <= most:
+            elif self._queue and worker.can_be_asked and 2 * len(worker.asked) <= most:
                 worker.ask(self._queue, most, self._numbers)
             worker.send()
             if worker.outgoing:
@@ -143,6 +155,9 @@ class Dispatcher:
                     self._drop(worker)
                     return
                 self._settle(ask, verdict, seconds)
+                if worker.is_ending:
+                    self._drop(worker)
+                    return
         except Garbage:
             self._give_up(worker, Verdict("error", detail="worker died: it sent no verdict"))
         if worker.is_at_end:

@@ -60,9 +60,20 @@ class Worker:
     is_born: bool = False
     is_fresh: bool = True  # it was asked nothing yet
     is_retired: bool = False
+    is_ending: bool = False  # what waited for it was taken back; it goes when it has answered the pair that runs
     is_at_end: bool = False
     outgoing: bytearray = field(default_factory=bytearray)
     incoming: bytearray = field(default_factory=bytearray)
+
+    @property
+    def can_be_asked(self) -> bool:
+        return self.is_born and not self.is_ending and not self.outgoing
+
+    def take_back(self) -> list[Ask]:
+        """Return the pairs that wait behind the one that runs; they are this worker's no more."""
+        running, *waiting = self.asked
+        self.asked, self.is_ending = deque([running]), True
+        return [ask for _, ask in waiting]
 
     def ask(self, queue: deque[Ask], most: int, numbers: Iterator[int]) -> None:
         """Take pairs from a queue until ``most`` wait for this worker, or until they are long."""

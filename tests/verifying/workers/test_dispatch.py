@@ -244,3 +244,45 @@ def test_a_long_pair_that_waits_does_not_give_more_time_to_the_one_that_runs(ste
     stepped._stop_late()
     assert first.verdict == Verdict("timeout", "first", "no verdict within 10 s")
     assert long.verdict is None
+
+
+def test_what_waits_behind_a_long_pair_goes_to_idle_workers(stepped: Stepped) -> None:
+    stepped.start(0, 1)
+    stepped._mean_s, stepped.n_workers = 1e-6, 2
+    stepped.queue(*"abcdefgh")
+    assert (stepped.asked(0), stepped.asked(1)) == (list("abcd"), list("efgh"))
+    for _ in range(4):
+        stepped.reply(1, 1e-6)
+    stepped._workers[0].began -= 0.3
+    stepped._take_back()
+    assert stepped.asked(0) == list("abcd")  # three that wait, 0.3 s each: less than a second
+    stepped._workers[0].began -= 0.1
+    stepped._take_back()
+    stepped._feed()
+    assert (stepped.asked(0), stepped.asked(1)) == (["a"], list("bc"))
+    assert [ask.extracted for ask in stepped._queue] == ["d"]
+    stepped.reply(0, 0.4)
+    assert stepped.nursery.killed == [0]
+    assert list(stepped._workers) == [1]
+
+
+def test_nothing_is_taken_back_while_all_workers_have_something_to_do(stepped: Stepped) -> None:
+    stepped.start(0, 1)
+    stepped._mean_s, stepped.n_workers = 1e-6, 2
+    stepped.queue(*"abcdef")
+    stepped._workers[0].began -= 9
+    stepped._take_back()
+    assert (stepped.asked(0), stepped.asked(1)) == (list("abc"), list("def"))
+
+
+def test_a_long_pair_from_behind_which_others_were_taken_may_still_be_a_timeout(stepped: Stepped) -> None:
+    stepped.start(0)
+    stepped._mean_s, stepped.n_workers = 1e-6, 1
+    first, second = stepped.queue("first", "second")
+    stepped.n_workers = 2
+    stepped._workers[0].began -= 9
+    stepped._take_back()
+    stepped._workers[0].began -= 2
+    stepped._stop_late()
+    assert first.verdict == Verdict("timeout", "first", "no verdict within 10 s")
+    assert (second.verdict, list(stepped._queue)) == (None, [second])
