@@ -113,6 +113,8 @@ def test_the_address_of_a_judge_is_recorded_and_may_change(tmp_path: Path) -> No
             ["--verifier", "command", "--set", "command=cat", "--set", "memory_mb=-5"],
             "memory_mb: Input should be greater",
         ),
+        (["--verifier", "python", "--timeout", "1e300"], "'--timeout': Input should be less than or equal to 1000000"),
+        (["--verifier", "python", "--memory", 10**17], "'--memory': Input should be less than or equal to 1000000"),
         (["--verifier", "python"], "setting entry_point is missing: give --set entry_point=VALUE"),
         (["--verifier", "python", "--set", "entry_point=no.py:f"], "there is no file no.py"),
         (["--verifier", "python", "--set", "entry_point"], "write it as NAME=VALUE"),
@@ -124,6 +126,13 @@ def test_what_cannot_be_is_refused_before_any_work(tmp_path: Path, options: list
     result = run("verify", data.root, *options, code=2)
     assert message in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_a_judge_that_ends_the_process_when_it_is_imported_is_no_success(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data", [["0"]])
+    (tmp_path / "ends.py").write_text("import sys\nsys.exit(0)\n")
+    result = run("verify", data.root, "--verifier", "python", "--set", f"entry_point={tmp_path / 'ends.py'}:f", code=2)
+    assert "ends.py raised SystemExit: 0" in result.stderr
 
 
 def test_a_job_section_gives_settings_as_keys(tmp_path: Path) -> None:

@@ -25,10 +25,13 @@ def verify(
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(min=0.01, metavar="S", help="Seconds a comparison may take; the verifier's own if not set."),
+        typer.Option(
+            min=0.01, max=1e6, metavar="S", help="Seconds a comparison may take; the verifier's own if not set."
+        ),
     ] = None,
     memory: Annotated[
-        int | None, typer.Option(min=1, metavar="MB", help="Memory of a comparison; the verifier's own if not set.")
+        int | None,
+        typer.Option(min=1, max=1_000_000, metavar="MB", help="Memory of a comparison; the verifier's own if not set."),
     ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Worker processes; one a core if not set.")

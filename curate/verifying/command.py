@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import shlex
 import shutil
@@ -15,7 +16,7 @@ from pydantic import Field
 from curate.errors import ConfigError
 from curate.records import Verdict
 from curate.verifying.python import verdict_of
-from curate.verifying.verifier import Limits, Verifier
+from curate.verifying.verifier import MOST_MB, MOST_SECONDS, Limits, Verifier
 from curate.verifying.workers.processes import keep
 
 LONGEST_REPLY = 1 << 20
@@ -24,15 +25,16 @@ SHOWN = 100
 
 def command(
     command: str,
-    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10,
-    memory_mb: Annotated[int, Field(ge=1)] = 1000,
+    seconds: Annotated[float, Field(gt=0, le=MOST_SECONDS, allow_inf_nan=False)] = 10,
+    memory_mb: Annotated[int, Field(ge=1, le=MOST_MB)] = 1000,
 ) -> Verifier:
     """Judge by a program of your own that answers one JSON line on stdout for each JSON line on stdin.
 
     It reads ``{"id": 7, "completion": "...", "answer": "..."}`` and writes ``{"id": 7, "reward": 1}``, or ``"outcome"`` in
     place of the reward, and perhaps ``"extracted"`` and ``"detail"``. ``command`` is split as a shell would, but no shell runs
     it; it starts once a worker process and stays. What it writes to stderr is not read. A wrong id, a line that is no such
-    reply, or its end is an error (reward null), and it is started again.
+    reply, or its end is an error (reward null), and it is started again; so it is, without an error, where it has
+    written more before it is asked the next time.
     """
     words = _words(command)
     program = Program(words)
@@ -127,8 +129,8 @@ class Program:
         return verdict_of(reply)
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._process and self._process.poll() is not None:  # after its last reply: that one counts
-            self._stop()
+        if self._process and (self._process.poll() is not None or self._has_said_more()):
+            self._stop()  # its last reply counts
         if self._process is None:
             try:
                 process = subprocess.Popen(
@@ -141,6 +143,14 @@ class Program:
             os.set_blocking(process.stdin.fileno(), False)
             self._process = process
         return self._process
+
+    def _has_said_more(self) -> bool:
+        """Say whether there is a line, or the end of its output, that belongs to no question."""
+        assert self._process
+        assert self._process.stdout
+        poll = select.poll()
+        poll.register(self._process.stdout, select.POLLIN)
+        return bool(poll.poll(0))
 
     def _ended(self) -> str:
         """Return how the program ended; one that has closed its output and goes on is killed."""

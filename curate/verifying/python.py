@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -13,7 +14,7 @@ from pydantic import Field
 
 from curate.errors import ConfigError
 from curate.records import Outcome, Verdict
-from curate.verifying.verifier import Limits, Verifier
+from curate.verifying.verifier import MOST_MB, MOST_SECONDS, Limits, Verifier
 
 Function = Callable[[str, str], Any]
 OUTCOMES = get_args(Outcome)
@@ -22,8 +23,8 @@ FIELDS = {"outcome", "reward", "extracted", "detail"}
 
 def python(
     entry_point: str,
-    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10,
-    memory_mb: Annotated[int, Field(ge=1)] = 1000,
+    seconds: Annotated[float, Field(gt=0, le=MOST_SECONDS, allow_inf_nan=False)] = 10,
+    memory_mb: Annotated[int, Field(ge=1, le=MOST_MB)] = 1000,
 ) -> Verifier:
     """Judge by a function of your own, ``package.module:function`` or ``path/to/file.py:function``.
 
@@ -48,7 +49,7 @@ def load(entry_point: str) -> Function:
         module = _from_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
     except ConfigError:
         raise
-    except Exception as error:  # noqa: BLE001 - the user's module runs when it is imported
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's module runs when it is imported
         raise ConfigError(
             f"entry_point {entry_point}: importing {place} raised {type(error).__name__}: {error}"
         ) from None
@@ -65,8 +66,12 @@ def _from_file(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location(f"curate_verifier_{path.stem}", path)
     assert spec
     assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses and pickle look there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(spec.name, None)
+        raise
     return module
 
 
@@ -94,7 +99,7 @@ def _of_fields(fields: Mapping[Any, Any]) -> Verdict:
     if ("outcome" in fields) == ("reward" in fields):
         return Verdict("error", detail="give either outcome or reward")
     said = fields["outcome"] if "outcome" in fields else fields["reward"]
-    if said is None or isinstance(said, str) != ("outcome" in fields):
+    if said is None or isinstance(said, Mapping | Verdict) or isinstance(said, str) != ("outcome" in fields):
         return _none("outcome" if "outcome" in fields else "reward", said)
     extracted, detail = fields.get("extracted"), fields.get("detail")
     for name, text in (("extracted", extracted), ("detail", detail)):

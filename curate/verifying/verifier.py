@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from curate.records import Verdict
 
+MOST_SECONDS, MOST_MB = 1_000_000, 1_000_000  # that a limit may be: 11 days, 1 TB
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,10 @@ for n, line in enumerate(sys.stdin):
     elif word == "last":
         reply(json.dumps({"id": asked["id"], "reward": 1}) + "\\n")
         sys.exit(0)
+    elif word in ("twice", "shut"):
+        reply(json.dumps({"id": asked["id"], "reward": 1}) + "\\n")
+        time.sleep(0.2)
+        reply("and more\\n") if word == "twice" else os.close(1)
     elif word == "hang":
         time.sleep(1000)
     elif word == "close":
@@ -103,6 +108,15 @@ def test_more_lines_than_one_are_an_error(program: Program) -> None:
     assert verdict.outcome == "error"
     assert (verdict.detail or "").startswith("more than one line")
     assert program.compare("4", "4").outcome == "correct"
+
+
+@pytest.mark.parametrize("word", ["twice", "shut"])
+def test_what_comes_after_a_reply_is_not_charged_to_the_next_pair(program: Program, word: str) -> None:
+    assert program.compare(f"{word} later", "4").outcome == "correct"
+    assert program._process
+    assert program._process.stdout
+    select.select([program._process.stdout], [], [], 10)
+    assert program.compare("n", "4") == Verdict("correct", detail="0")  # asked of a new process
 
 
 @pytest.mark.parametrize(

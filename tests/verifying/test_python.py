@@ -42,6 +42,9 @@ from curate.verifying.verifier import Limits
         ({"reward": 1, "outcome": "correct"}, Verdict("error", detail="give either outcome or reward")),
         ({"reward": "1"}, Verdict("error", detail="'1' is no reward")),
         ({"reward": None}, Verdict("error", detail="None is no reward")),
+        ({"reward": {"reward": 1}}, Verdict("error", detail="{'reward': 1} is no reward")),
+        ({"reward": Verdict("correct")}, Verdict("error", detail=f"{Verdict('correct')!r:.100} is no reward")),
+        ({"outcome": {"outcome": "correct"}}, Verdict("error", detail="{'outcome': 'correct'} is no outcome")),
         ({"outcome": 1}, Verdict("error", detail="1 is no outcome")),
         ({"reward": 1, "extracted": 4}, Verdict("error", detail="extracted is no text but 4")),
         ({"reward": 1, "detail": ["x"]}, Verdict("error", detail="detail is no text but ['x']")),
@@ -93,3 +96,39 @@ def test_without_a_completion_nothing_is_called() -> None:
 def test_what_is_no_function_is_refused(entry_point: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         get("python", {"entry_point": entry_point})
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("1 / 0", "raised ZeroDivisionError: division by zero"),
+        ("raise SystemExit", "raised SystemExit: $"),
+        ("import sys; sys.exit(0)", "raised SystemExit: 0"),
+        ("import sys; sys.exit('no model')", "raised SystemExit: no model"),
+    ],
+)
+def test_a_file_that_raises_or_ends_the_process_is_refused(tmp_path: Path, source: str, message: str) -> None:
+    (tmp_path / "ends.py").write_text(source)
+    with pytest.raises(ConfigError, match=message):
+        get("python", {"entry_point": f"{tmp_path / 'ends.py'}:judge"})
+
+
+CLASSES = """
+from __future__ import annotations
+import pickle
+from dataclasses import dataclass
+
+@dataclass
+class Asked:
+    completion: str
+    answer: str
+
+def judge(completion, answer):
+    asked = pickle.loads(pickle.dumps(Asked(completion, answer)))
+    return asked.completion == asked.answer
+"""
+
+
+def test_the_classes_of_a_file_are_found_by_their_module(tmp_path: Path) -> None:
+    (tmp_path / "classes.py").write_text(CLASSES)
+    assert get("python", {"entry_point": f"{tmp_path / 'classes.py'}:judge"})("4", "4") == Verdict("correct")

@@ -83,6 +83,20 @@ def test_unknown_setting_is_refused() -> None:
         get("exact", {"cased": True})
 
 
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        *(("code", setting) for setting in ("time_limit", "total_seconds", "memory_mb")),
+        *((name, setting) for name in ("coq", "lean") for setting in ("time_limit", "memory_mb")),
+        *((name, setting) for name in ("command", "python") for setting in ("seconds", "memory_mb")),
+    ],
+)
+@pytest.mark.parametrize("value", [1_000_001, 10**20])
+def test_a_limit_beyond_all_use_is_refused(name: str, setting: str, value: int) -> None:
+    with pytest.raises(ConfigError, match=f"{setting}: Input should be less than or equal to 1000000, got {value}"):
+        get(name, {setting: value, "command": "true", "entry_point": "operator:eq"})
+
+
 @pytest.mark.parametrize("name", IN_PROCESS)
 def test_each_verifier_has_its_own_name_and_runs_in_this_process(name: str) -> None:
     assert name in names()

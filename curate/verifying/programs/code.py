@@ -17,7 +17,7 @@ from curate.verifying.programs.program import last_program
 from curate.verifying.programs.sandbox import Kind, Sandbox, find_sandbox
 from curate.verifying.programs.test_set import NoTestsError, TestSet, read_test_set
 from curate.verifying.programs.watch import Allowed, Ran
-from curate.verifying.verifier import Limits, Verifier
+from curate.verifying.verifier import MOST_MB, MOST_SECONDS, Limits, Verifier
 
 MAX_CHARS = 1_000_000
 LEAST_MB = 64  # for the interpreter itself
@@ -112,9 +112,9 @@ def _detail(ran: Ran, problem: str | None) -> str | None:
 
 
 def code(
-    time_limit: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0,
-    memory_mb: Annotated[int, Field(ge=LEAST_MB)] = 1024,
-    total_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0,
+    time_limit: Annotated[float, Field(gt=0, le=MOST_SECONDS, allow_inf_nan=False)] = 10.0,
+    memory_mb: Annotated[int, Field(ge=LEAST_MB, le=MOST_MB)] = 1024,
+    total_seconds: Annotated[float, Field(gt=0, le=MOST_SECONDS, allow_inf_nan=False)] = 120.0,
     sandbox: Kind = "auto",
 ) -> Verifier:
     """Run the last Python fence of the completion against the answer's tests (JSON), in a sandbox.

@@ -18,7 +18,7 @@ from curate.verifying.provers import prover
 from curate.verifying.provers.coq_commands import forbidden
 from curate.verifying.provers.coq_statement import Statement, parse
 from curate.verifying.provers.fence import FENCE, TEXT_AFTER, fenced
-from curate.verifying.verifier import Limits, Verifier
+from curate.verifying.verifier import MOST_MB, MOST_SECONDS, Limits, Verifier
 
 COQC = ("coqc", "-q", "-noglob", "-color", "no", "-w", "-all", "-native-compiler", "no", "-Q", ".", "")
 ANOMALY = 129  # coqc's exit status where Coq itself is at fault; an error of the text is 1
@@ -40,8 +40,8 @@ def extract(completion: str) -> str | None:
 
 
 def coq(
-    time_limit: Annotated[int, Field(ge=1)] = 10,
-    memory_mb: Annotated[int, Field(ge=200)] = 2000,
+    time_limit: Annotated[int, Field(ge=1, le=MOST_SECONDS)] = 10,
+    memory_mb: Annotated[int, Field(ge=200, le=MOST_MB)] = 2000,
     axioms: list[str] | None = None,
 ) -> Verifier:
     """Check a Coq proof with ``coqc``: the answer is a statement ``Theorem NAME : TYPE.``, after what it needs to be read.

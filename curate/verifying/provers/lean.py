@@ -19,7 +19,7 @@ from curate.verifying.provers.lean_project import Project
 from curate.verifying.provers.lean_repl import Repl
 from curate.verifying.provers.lean_reply import Backend, Failure, judged, one_line
 from curate.verifying.provers.lean_statement import Statement, parse
-from curate.verifying.verifier import Limits, Verifier
+from curate.verifying.verifier import MOST_MB, MOST_SECONDS, Limits, Verifier
 
 # of the DeepSeek-Prover prompts, which paper A's release uses for all its statements
 HEADER = "import Mathlib\nimport Aesop\n\nset_option maxHeartbeats 0\n\nopen BigOperators Real Nat Topology Rat\n"
@@ -34,8 +34,8 @@ def lean(
     repl: Path | None = None,
     form: Literal["fence", "continuation"] = "fence",
     header: str = HEADER,
-    time_limit: Annotated[int, Field(ge=1)] = 60,
-    memory_mb: Annotated[int, Field(ge=500)] = 10_000,
+    time_limit: Annotated[int, Field(ge=1, le=MOST_SECONDS)] = 60,
+    memory_mb: Annotated[int, Field(ge=500, le=MOST_MB)] = 10_000,
 ) -> Verifier:
     """Check a Lean 4 proof: the answer is a statement, ``theorem NAME BINDERS : TYPE := by``.
 

@@ -1,8 +1,13 @@
 """The dispatcher of a pool: one thread that hands pairs to workers, watches their clocks, and collects their verdicts.
 
 A worker has some pairs waiting in its pipe beside the one that runs, as many as it answers in about 50 ms (none where one
-takes longer), so that neither side waits for the other; its first unanswered pair is the one that runs. When that has
-run for too long it is ``timeout``, the worker is killed, and those that waited behind it go to another one.
+takes longer), so that neither side waits for the other. It is given no more than its share of all pairs that have no
+verdict yet. Where others have nothing to do, what waits behind a long pair is taken back for them; as the worker has read
+it all the same, it is killed when it has answered the long one. Its first unanswered pair is the one that runs. When that
+has run for too long it is ``timeout``, the worker is killed, and those that waited behind it go to another one.
+
+A pair during which the memory runs out or the worker ends may suffer from what others left behind in that worker: unless
+it was the worker's first it is asked once more, as the first of a fresh one, and that counts.
 """
 
 from __future__ import annotations
@@ -26,7 +31,9 @@ AHEAD_S = 0.05  # of work waits in a worker's pipe
 MOST_S = 2 * AHEAD_S  # longer comparisons are all alike: nothing waits behind them
 MOST_AHEAD = 128
 WEIGHT = 0.05  # of the newest comparison in the mean of their seconds
+LONG_S = 1.0  # where what waits for a worker would take longer, it is worth another worker
 MOST_IDLE_DEATHS = 5
+NO_MEMORY = ("error", "memory_limit")
 
 
 class Dispatcher:
@@ -41,6 +48,7 @@ class Dispatcher:
         self.failure: BaseException | None = None
         self._nursery = NurseryProcess(name, settings, limits)
         self._queue: deque[Ask] = deque()
+        self._again: deque[Ask] = deque()  # each of them the first of a fresh worker
         self._workers: dict[int, Worker] = {}
         self._numbers = count()
         self._n_idle_deaths = 0
@@ -87,8 +95,8 @@ class Dispatcher:
                 self.settled.notify_all()
 
     def _turn(self) -> None:
-        is_busy = any(worker.asked for worker in self._workers.values())
-        events = {descriptor for descriptor, _ in self._poll.poll(WAIT_S * 1000 if is_busy or self._queue else None)}
+        is_busy = self._queue or self._again or any(worker.asked for worker in self._workers.values())
+        events = {descriptor for descriptor, _ in self._poll.poll(WAIT_S * 1000 if is_busy else None)}
         if self._wake in events:
             os.eventfd_read(self._wake)
         self._is_awake = False
@@ -98,36 +106,62 @@ class Dispatcher:
         if self._nursery.control.fileno() in events:
             self._hear()
         self._stop_late()
+        self._take_back()
         self._feed()
         if n_waiting:
             with self.settled:
                 self.settled.notify_all()
         time.sleep(TICK_S)
 
+    def _take_back(self) -> None:
+        """Where nothing is queued for an idle worker, queue what waits behind pairs that take long."""
+        n_at_work = sum(bool(worker.asked) for worker in self._workers.values())
+        if self._queue or n_at_work == self.n_workers:
+            return
+        now = time.monotonic()
+        for worker in self._workers.values():
+            if (now - worker.began) * (len(worker.asked) - 1) > LONG_S:
+                self._queue.extend(worker.take_back())
+
     def _feed(self) -> None:
         """Start a worker where more are wanted, and fill the pipes of those that run out of work."""
         has_idle = any(not worker.asked for worker in self._workers.values())
-        if self._queue and not has_idle and len(self._workers) < self.n_workers:
+        n_fresh = sum(worker.is_fresh for worker in self._workers.values())
+        is_wanted = len(self._again) > n_fresh or (self._queue and not has_idle)
+        if is_wanted and len(self._workers) < self.n_workers:
             number = next(self._numbers)
             worker = self._workers[number] = self._nursery.fork(number)
             self._poll.register(worker.replies, select.POLLIN)
-        n_ahead = min(MOST_AHEAD, 1 + int(AHEAD_S / self._mean_s))
+        share = (len(self._queue) + sum(len(worker.asked) for worker in self._workers.values())) // self.n_workers
+        most = max(1, min(share, MOST_AHEAD, 1 + int(AHEAD_S / self._mean_s)))
         for worker in sorted(self._workers.values(), key=lambda worker: len(worker.asked)):
-            if self._queue and worker.is_born and 2 * len(worker.asked) <= n_ahead:
-                worker.ask(self._queue, n_ahead, self._numbers)
+            if self._again and worker.is_born and worker.is_fresh:
+                worker.ask(self._again, 1, self._numbers)
+            elif self._queue and worker.can_be_asked and 2 * len(worker.asked) <= most:
+                worker.ask(self._queue, most, self._numbers)
             worker.send()
+            if worker.outgoing:
+                self._poll.register(worker.requests, select.POLLOUT)
+            else:
+                self._forget_pipe(worker.requests)
 
     def _read(self, worker: Worker) -> None:
         """Settle what a worker has answered; one that sends what is no answer is given up."""
         try:
             for ask, verdict, seconds in worker.answers():
-                ask.settle(verdict, seconds)
-                self._mean_s += WEIGHT * (min(seconds, MOST_S) - self._mean_s)
                 self._n_idle_deaths = 0
+                if (verdict.outcome, verdict.detail) == NO_MEMORY and not ask.is_first:
+                    self._again.append(ask)
+                    self._drop(worker)
+                    return
+                self._settle(ask, verdict, seconds)
+                if worker.is_ending:
+                    self._drop(worker)
+                    return
         except Garbage:
             self._give_up(worker, Verdict("error", detail="worker died: it sent no verdict"))
         if worker.is_at_end:
-            self._forget_pipe(worker)
+            self._forget_pipe(worker.replies)
 
     def _stop_late(self) -> None:
         """Give up the pairs that have run for too long; an answer that has just come in counts."""
@@ -142,6 +176,8 @@ class Dispatcher:
         for number, why in self._nursery.deaths():
             if worker := self._workers.get(number):
                 self._read(worker)
+                if number not in self._workers:  # its last words were no verdict, and it is given up already
+                    continue
                 self._n_idle_deaths += not worker.asked and not worker.is_retired
                 if self._n_idle_deaths > MOST_IDLE_DEATHS:
                     raise VerifierError(f"the workers of verifier {self.name} end before they are asked: {why}")
@@ -149,18 +185,31 @@ class Dispatcher:
                 self._give_up(worker, Verdict("error", detail=reason))
 
     def _give_up(self, worker: Worker, verdict: Verdict) -> None:
-        """Settle the pair that runs, put those behind it back to the front, and have the worker killed."""
-        self._nursery.kill(worker.number)
+        """Settle the pair that runs, or have it asked once more, and drop the worker."""
         if worker.asked and not worker.is_retired:
             ask = worker.asked.popleft()[1]
-            ask.settle(Verdict(verdict.outcome, ask.extracted, verdict.detail), time.monotonic() - worker.began)
+            if ask.is_first or verdict.outcome == "timeout":
+                seconds = time.monotonic() - worker.began
+                self._settle(ask, Verdict(verdict.outcome, ask.extracted, verdict.detail), seconds)
+            else:
+                self._again.append(ask)
+        self._drop(worker)
+
+    def _drop(self, worker: Worker) -> None:
+        """Put the pairs that wait for a worker back to the front, and have it killed."""
+        self._nursery.kill(worker.number)
         self._queue.extendleft(ask for _, ask in reversed(worker.asked))
-        self._forget_pipe(worker)
+        self._forget_pipe(worker.replies)
+        self._forget_pipe(worker.requests)
         del self._workers[worker.number]
         worker.close()
 
-    def _forget_pipe(self, worker: Worker) -> None:
+    def _settle(self, ask: Ask, verdict: Verdict, seconds: float) -> None:
+        ask.settle(verdict, seconds)
+        self._mean_s += WEIGHT * (min(seconds, MOST_S) - self._mean_s)
+
+    def _forget_pipe(self, descriptor: int) -> None:
         try:
-            self._poll.unregister(worker.replies)
-        except KeyError:  # it was at its end before
+            self._poll.unregister(descriptor)
+        except KeyError:  # it was at its end before, or there was nothing more to write
             return

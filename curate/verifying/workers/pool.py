@@ -1,4 +1,4 @@
-"""A pool of worker processes for verifiers that may hang, swell or die; each distinct pair is compared once."""
+"""A pool of worker processes for verifiers that may hang, swell or die; each distinct pair gets one verdict."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ class Pool:
     comparison that takes more than ``limits.seconds`` is ``timeout``; one that takes more than ``limits.memory_mb``
     (beyond what the verifier takes at rest, everything it starts included) is ``error``, detail ``memory_limit``; one whose
     process ends is ``error``, detail ``worker died: ...``; one that raises is ``error`` with the exception. The
-    process is replaced, the other pairs go on. ``n_compared`` counts the pairs that were not known.
+    process is replaced, the other pairs go on. What others left behind in a process is not held against a pair: it is
+    compared once more in a fresh one before ``memory_limit`` or ``worker died`` is its verdict. ``n_compared`` counts the
+    pairs that were not known.
     """
 
     def __init__(

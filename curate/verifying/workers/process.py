@@ -35,10 +35,11 @@ class Garbage(VerifierError):  # noqa: N818 - what a worker said
 
 @dataclass(slots=True, eq=False)
 class Ask:
-    """One pair to compare, and its verdict and seconds once they are known."""
+    """One pair to compare, whether it was the first that its worker was asked, and its verdict and seconds once they are known."""
 
     extracted: str | None
     answer: str
+    is_first: bool = False
     verdict: Verdict | None = None
     seconds: float = 0.0
 
@@ -57,10 +58,22 @@ class Worker:
     asked: deque[tuple[int, Ask]] = field(default_factory=deque)
     began: float = 0.0
     is_born: bool = False
+    is_fresh: bool = True  # it was asked nothing yet
     is_retired: bool = False
+    is_ending: bool = False  # what waited for it was taken back; it goes when it has answered the pair that runs
     is_at_end: bool = False
-    outgoing: bytes = b""
+    outgoing: bytearray = field(default_factory=bytearray)
     incoming: bytearray = field(default_factory=bytearray)
+
+    @property
+    def can_be_asked(self) -> bool:
+        return self.is_born and not self.is_ending and not self.outgoing
+
+    def take_back(self) -> list[Ask]:
+        """Return the pairs that wait behind the one that runs; they are this worker's no more."""
+        running, *waiting = self.asked
+        self.asked, self.is_ending = deque([running]), True
+        return [ask for _, ask in waiting]
 
     def ask(self, queue: deque[Ask], most: int, numbers: Iterator[int]) -> None:
         """Take pairs from a queue until ``most`` wait for this worker, or until they are long."""
@@ -72,18 +85,21 @@ class Worker:
             ask, number = queue.popleft(), next(numbers)
             lines.append(orjson.dumps([number, ask.extracted, ask.answer], option=orjson.OPT_APPEND_NEWLINE))
             n_bytes += len(lines[-1])
+            ask.is_first, self.is_fresh = self.is_fresh, False
             self.asked.append((number, ask))
         self.outgoing += b"".join(lines)
 
     def send(self) -> None:
-        """Write as much as the pipe takes."""
+        """Write as much as the pipe takes; a pair has not begun before it is written."""
         try:
             if self.outgoing:
-                self.outgoing = self.outgoing[os.write(self.requests, self.outgoing) :]
+                del self.outgoing[: os.write(self.requests, self.outgoing)]
+                if len(self.asked) == 1:
+                    self.began = time.monotonic()
         except BlockingIOError:
             return
         except BrokenPipeError:  # the nursery will say how it ended
-            self.outgoing = b""
+            self.outgoing.clear()
 
     def answers(self) -> Iterator[tuple[Ask, Verdict, float]]:
         """Yield what has come in, each pair with its verdict; raises Garbage."""
