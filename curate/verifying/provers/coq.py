@@ -21,6 +21,7 @@ from curate.verifying.provers.fence import FENCE, TEXT_AFTER, fenced
 from curate.verifying.verifier import Limits, Verifier
 
 COQC = ("coqc", "-q", "-noglob", "-color", "no", "-w", "-all", "-native-compiler", "no", "-Q", ".", "")
+COQCHK = ("coqchk", "-silent", "-bytecode-compiler", "yes", "-Q", ".", "")
 ANOMALY = 129  # coqc's exit status where Coq itself is at fault; an error of the text is 1
 CLOSED = "Closed under the global context"
 MARGIN_S = 10
@@ -28,6 +29,7 @@ MARGIN_S = 10
 _TOO_LARGE = re.compile(
     r"^(?:Error: (?:Out of memory|Stack overflow)\.|Fatal error: .*(?:[Oo]ut.of.memory|Stack_overflow))", re.M
 )
+_REFUSED = re.compile(r"^Fatal Error: (?:Type error|Universe inconsistency)", re.M)
 _AXIOM = re.compile(r"([^\s:]+)(?:\s*:.*)?")
 
 
@@ -44,22 +46,25 @@ def coq(
     memory_mb: Annotated[int, Field(ge=200)] = 2000,
     axioms: list[str] | None = None,
 ) -> Verifier:
-    """Check a Coq proof with ``coqc``: the answer is a statement ``Theorem NAME : TYPE.``, after what it needs to be read.
+    """Check a Coq proof with ``coqc`` and ``coqchk``: the answer is a statement ``Theorem NAME : TYPE.``, after what it needs to be read.
 
     The completion is a whole text with a theorem of that name, in a fence of its own and nothing after it. Correct where
-    the kernel accepts the theorem as a proof of the asked type and it rests on no axiom but ``axioms`` (full names, as
-    ``Coq.Logic.Classical_Prop.classic``). ``time_limit`` is in seconds of CPU, ``memory_mb`` in MB: a proof that needs
-    more is incorrect.
+    the kernel accepts the theorem as a proof of the asked type, it rests on no axiom but ``axioms`` (full names, as
+    ``Coq.Logic.Classical_Prop.classic``), and the compiled files pass ``coqchk``. ``time_limit`` is in seconds of CPU,
+    ``memory_mb`` in MB: a proof that needs more is incorrect. ``coqchk`` may take twice as much.
     """
-    if shutil.which("coqc") is None:
-        raise ConfigError("verifier coq needs coqc, which is not on the PATH: install Coq, as with `apt install coq`")
+    for program in ("coqc", "coqchk"):
+        if shutil.which(program) is None:
+            raise ConfigError(
+                f"verifier coq needs {program}, which is not on the PATH: install Coq, as with `apt install coq`"
+            )
     allowed = tuple(axioms or ())
 
     def compare(extracted: str | None, answer: str) -> Verdict:
         return judge(extracted, answer, time_limit, memory_mb, allowed)
 
-    # two files are compiled for a verdict, and one for an answer that is looked at; wall clocks run faster than CPU time
-    wall = 3 * _wall(time_limit) + MARGIN_S
+    # two files are compiled and then checked for a verdict, or one more compiled for an answer that is looked at
+    wall = 2 * _wall(time_limit) + _wall(2 * time_limit) + MARGIN_S
     return Verifier("coq", extract, compare, gold, Limits(wall, 2 * memory_mb))
 
 
@@ -115,7 +120,24 @@ def _checked(
         return "incorrect", "no proof of the statement: " + _complaint(ran, library)
     if assumed := [name for name in assumptions(ran.output) if not _is_allowed(name, axioms)]:
         return "incorrect", "assumes " + ", ".join(assumed[:5]).replace(f"{library}.", "")
-    return "correct", None
+    return _checked_again(folder, library, time_limit, memory_mb)
+
+
+def _checked_again(folder: Path, library: str, time_limit: int, memory_mb: int) -> tuple[str, str | None]:
+    """Have the compiled files checked by ``coqchk``, the libraries they use taken as they are.
+
+    Coq forgets that a definition was made with a check switched off where it ends up in an ``abstract`` lemma or in an
+    applied functor, and ``Print Assumptions`` then does not list it (rocq-prover/rocq issues 12155, 20550).
+    """
+    command = (*COQCHK, "-norec", library, "-norec", "Question")
+    ran = prover.run(command, folder, _wall(2 * time_limit), 2 * time_limit, 2 * memory_mb)
+    if ran.status == 0:
+        return "correct", None
+    if ran.status == ANOMALY and _REFUSED.search(ran.errors):
+        return "incorrect", f"coqchk: {prover.complaint(ran.errors)}"
+    if ran.status is None or ran.is_out_of_time:
+        return "timeout", "coqchk did not end in time"
+    return "error", f"coqchk: {prover.complaint(ran.errors)}"
 
 
 def _head(asked: Statement, library: str) -> str:

@@ -54,9 +54,9 @@ def test_correct(text: str, detail: None) -> None:
         (f"Section S. Variable any : False. {STATED} Proof. destruct any. Qed. End S.", "no proof of the statement"),
         (
             f"Unset Guard Checking. Fixpoint f (n : nat) : False := f n. {STATED} Proof. destruct (f 0). Qed.",
-            "is assumed to be guarded.",
+            "forbidden command: Guard Checking",
         ),
-        (f"Unset Universe Checking. {STATED} {PROOF}", "unsafe hierarchy"),
+        (f"Unset Universe Checking. {STATED} {PROOF}", "forbidden command: Universe Checking"),
         (
             "Theorem swap (A B : Prop) : A /\\ B -> B. Proof. intros [a b]. assumption. Qed.",
             "no proof of the statement",
@@ -106,7 +106,7 @@ QUIET = "#[global] Set Printing All. #[global] Set Printing Width 5. #[global] S
         ("Notation swap := (fun (A B : Prop) (h : A /\\ B) => h).", "no proof of the statement"),
         (f"{SEAL} Module M : T. {STATED} Admitted. End M. Definition swap := M.swap.", "assumes M.swap"),
         (f"{FUNCTOR} Module M. Axiom any : False. End M. Module N := F M. Definition swap := N.swap.", "assumes M.any"),
-        (f"#[bypass_check(guard)] Fixpoint f (n : nat) : False := f n. {STATED} destruct (f 0). Qed.", "assumes f is"),
+        (f"#[bypass_check(guard)] Fixpoint f (n : nat) : False := f n. {STATED} destruct (f 0). Qed.", "forbidden"),
         (
             "Require Import Program. Program Lemma swap (A B : Prop) : A /\\ B -> B /\\ A. Admit Obligations.",
             "There are",
@@ -118,6 +118,67 @@ def test_what_proofs_may_use_and_what_hides_nothing(text: str, detail: str | Non
     verdict = get("coq")(fence(text), SWAP)
     assert verdict.outcome == ("incorrect" if detail else "correct"), verdict
     assert str(verdict.detail).startswith(str(detail))
+
+
+# Lexed as one token, the notation hides from a search for commands what follows it up to the comment at the end.
+HIDE = 'Notation "x |(* y" := (x + y) (at level 40). Check (1 |(* 2).\n'
+SHOW = '\n(* "*)" *)'
+LOOP = "(fix f (n : nat) : False := f n)"
+UNCHECKED = [  # what is false, proved by a check that is switched off where Print Assumptions does not see it
+    (
+        f"Theorem bad : 0 = 1. Proof. Unset Guard Checking. abstract (exact (False_ind _ ({LOOP} 0))).\n"
+        "Set Guard Checking. Qed.",
+        "Theorem bad : 0 = 1.",
+    ),
+    (
+        "Module Type T. Parameter Inline t : nat -> False. End T. Module F (S : T). Definition loop := S.t. End F.\n"
+        f"Module X. Local Unset Guard Checking. Definition t : nat -> False := {LOOP}. End X. Module M := F X.\n"
+        "Theorem bad : 0 = 1. Proof. destruct (M.loop 0). Qed.",
+        "Theorem bad : 0 = 1.",
+    ),
+    (
+        "Ltac any := unshelve eexists; [exact_no_check Set | reflexivity]. Unset Universe Checking.\n"
+        "#[bypass_check(universes=no)] Lemma bad : exists T : Set, Set = T. Proof. abstract any. Qed.",
+        "Theorem bad : exists T : Set, Set = T.",
+    ),
+]
+
+
+@needs_coq
+@pytest.mark.parametrize(("text", "answer"), UNCHECKED)
+def test_a_switched_off_check_is_found_by_its_name_and_by_coqchk(text: str, answer: str) -> None:
+    verifier = get("coq")
+    named, hidden = verifier(fence(text), answer), verifier(fence(HIDE + text + SHOW), answer)
+    assert (named.outcome, hidden.outcome) == ("incorrect", "incorrect")
+    assert str(named.detail).startswith("forbidden command: ")
+    assert str(hidden.detail).startswith("coqchk: Type error")
+
+
+@needs_coq
+def test_coqchk_computes_as_coqc_does() -> None:
+    slow = "Fixpoint slow (n : nat) : nat := match n with O => O | S m => slow m + slow m end."
+    answer = f"{slow}\nTheorem t : slow 22 = O."
+    verdict = get("coq", {"time_limit": 5})(
+        fence("Theorem t : slow 22 = O. Proof. vm_compute. reflexivity. Qed."), answer
+    )
+    assert verdict.outcome == "correct"
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome", "detail"),
+    [
+        ("exit 0", "correct", None),
+        ("echo 'Fatal Error: Type error: x' >&2; exit 129", "incorrect", "coqchk: Type error: x"),
+        ("echo 'Fatal Error: Out of memory' >&2; exit 129", "error", "coqchk: Out of memory"),
+        ("echo 'bwrap: no namespace' >&2; exit 1", "error", "coqchk: bwrap: no namespace"),
+        ("kill -XCPU $$", "timeout", "coqchk did not end in time"),
+        ("kill -SEGV $$", "error", "coqchk: no reason given"),
+    ],
+)
+def test_how_coqchk_ends(coqc, script: str, outcome: str, detail: str | None) -> None:
+    coqc("echo Closed under the global context", script)
+    verdict = get("coq")(fence(f"{STATED} {PROOF}"), SWAP)
+    assert (verdict.outcome, verdict.detail) == (outcome, detail)
 
 
 @needs_coq
@@ -217,11 +278,12 @@ def test_gold_is_the_reference_proof() -> None:
 
 @pytest.fixture
 def coqc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Put a script in the place of coqc."""
+    """Put scripts in the place of coqc and coqchk."""
 
-    def put(script: str) -> None:
-        (tmp_path / "coqc").write_text(f"#!/bin/sh\n{script}\n")
-        (tmp_path / "coqc").chmod(0o755)
+    def put(script: str, coqchk: str = "exit 0") -> None:
+        for name, lines in (("coqc", script), ("coqchk", coqchk)):
+            (tmp_path / name).write_text(f"#!/bin/sh\n{lines}\n")
+            (tmp_path / name).chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
 
     return put
@@ -249,10 +311,13 @@ def test_only_the_one_report_counts(coqc, printed: str) -> None:
     assert get("coq")(fence(f"{STATED} {PROOF}"), SWAP).outcome == "incorrect"
 
 
-def test_without_coqc_the_verifier_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_coq_the_verifier_says_what_to_install(coqc, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    coqc("exit 0")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ConfigError, match="apt install coq"):
-        get("coq")
+    for program in ("coqchk", "coqc"):
+        (tmp_path / program).unlink()
+        with pytest.raises(ConfigError, match=f"needs {program},.*apt install coq"):
+            get("coq")
 
 
 @pytest.mark.parametrize("settings", [{"time_limit": 0}, {"memory_mb": 1}, {"axioms": "x"}, {"seconds": 1}])
