@@ -79,6 +79,12 @@ def test_correct(text: str, detail: None) -> None:
             "no proof of the statement",
         ),
         (f"{STATED} {PROOF} End S.", "There is nothing to end"),
+        (f"{STATED} {PROOF} Section S.", "The section S needs to be closed."),
+        (f"{STATED} {PROOF} Module M.", "The module M needs to be closed."),
+        (
+            f"{STATED} {PROOF} Require Import Program. Program Definition n : {{n : nat | n < n}} := 1.",
+            "Unsolved obligations",
+        ),
     ],
 )
 def test_incorrect(text: str, detail: str) -> None:
@@ -295,12 +301,42 @@ def coqc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         ("kill -SEGV $$", "prover crashed: signal 11"),
         ("exit 2", "prover crashed: exit status 2"),
         ("exit 127", "prover crashed: exit status 127"),
+        ("exit 1", "prover failed: no reason given"),
+        ("echo 'bwrap: no namespace' >&2; exit 1", "prover failed: bwrap: no namespace"),
+        ('echo "Error: Can\'t open ./Proof.vo." >&2; exit 1', "prover failed: Can't open ./Proof.vo."),
     ],
 )
 def test_a_crash_of_the_prover_is_an_error(coqc, script: str, detail: str) -> None:
     coqc(script)
     verdict = get("coq")(fence(f"{STATED} {PROOF}"), SWAP)
     assert (verdict.outcome, verdict.reward, verdict.detail) == ("error", None, detail)
+
+
+@needs_coq
+@pytest.mark.parametrize(
+    ("fails", "detail"),
+    [("*Proof_*.v*", "prover failed"), ("*Question.v*", "prover failed"), ("*chk*", "coqchk"), ("", None)],
+)
+def test_a_program_that_does_not_start_says_nothing_of_a_proof(coqc, fails: str, detail: str | None) -> None:
+    script = 'case "$0 $*" in {0}) echo "bwrap: Creating new namespace failed" >&2; exit 1;; esac; exec {1} "$@"'
+    coqc(*(script.format(fails or "-", shutil.which(program)) for program in ("coqc", "coqchk")))
+    verdict = get("coq")(fence(f"{STATED} {PROOF}"), SWAP)
+    assert verdict.outcome == ("error" if detail else "correct")
+    assert str(verdict.detail).startswith(str(detail))
+
+
+@needs_coq
+def test_a_fault_while_the_answer_is_looked_at_is_forgotten(coqc, tmp_path: Path) -> None:
+    script = 'case "$*" in *Asked.v*) {0} ;; esac; exec {1} "$@"'
+    faulty, sound = (script.format(does, shutil.which("coqc")) for does in ("exit 1", ":"))
+    answer = "Theorem forgotten (A B : Prop) : A /\\ B -> B /\\ A."
+    wrong = fence(f"{answer} Proof. exact I. Qed.")
+    coqc(faulty)
+    assert get("coq")(wrong, answer) == Verdict(
+        "error", f"{answer} Proof. exact I. Qed.", "prover failed: no reason given"
+    )
+    (tmp_path / "coqc").write_text(f"#!/bin/sh\n{sound}\n")
+    assert get("coq")(wrong, answer).outcome == "incorrect"
 
 
 @pytest.mark.parametrize(
