@@ -115,7 +115,7 @@ def _head(asked: Statement, library: str) -> str:
 
 def _blamed(failure: Failure, answer: str, limited: Coq) -> Failure:
     """Return the failure, or why it says nothing of the proof: the statement alone fails too."""
-    if failure.outcome != "incorrect" or failure.detail in TOO_DEAR:
+    if failure.outcome != "incorrect":
         return failure
     try:
         problem = _answer_problem(answer, limited)

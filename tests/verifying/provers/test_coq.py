@@ -258,6 +258,24 @@ def test_an_answer_that_is_no_statement_is_an_error(answer: str, detail: str) ->
     assert str(verdict.detail).startswith(detail)
 
 
+SLOW = "Fixpoint slow (n : nat) : nat := match n with 0 => 0 | S m => slow m + slow m end."
+
+
+@needs_coq
+@pytest.mark.parametrize(
+    ("preamble", "memory_mb", "detail"),
+    [
+        (f"{SLOW} Definition big := Eval vm_compute in slow 40.", 2000, "answer does not compile: time_limit"),
+        ("Definition big := Eval vm_compute in (Nat.pow 2 28).", 600, "answer does not compile: memory_limit"),
+        ("Require Import Reals Psatz.", 200, "answer does not compile: memory_limit"),
+    ],
+)
+def test_a_statement_that_is_over_the_limits_by_itself_is_an_error(preamble: str, memory_mb: int, detail: str) -> None:
+    verifier = get("coq", {"time_limit": 1, "memory_mb": memory_mb})
+    verdict = verifier(fence("Theorem t : True. Proof. exact I. Qed."), f"{preamble}\nTheorem t : True.")
+    assert (verdict.outcome, verdict.reward, verdict.detail) == ("error", None, detail)
+
+
 @needs_coq
 @pytest.mark.parametrize(
     ("completion", "outcome", "detail"),
