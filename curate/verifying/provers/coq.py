@@ -15,6 +15,7 @@ from pydantic import Field
 from curate.errors import ConfigError
 from curate.records import Verdict
 from curate.verifying.provers.coq_commands import forbidden
+from curate.verifying.provers.coq_preamble import without_preamble
 from curate.verifying.provers.coq_run import MARGIN_S, TOO_DEAR, Coq, Failure, wall_s
 from curate.verifying.provers.coq_statement import Statement, parse
 from curate.verifying.provers.fence import FENCE, TEXT_AFTER, fenced
@@ -88,8 +89,8 @@ def _failure(
 ) -> Failure | None:
     # A text cannot hold its own hash, so it can neither name nor replace what is called by it.
     library = f"Proof_{blake2b(f'{answer}|{text}'.encode(errors='replace'), digest_size=16).hexdigest()}"
-    text = text.strip().removeprefix(asked.preamble.strip())
-    (folder / f"{library}.v").write_text(f"{_head(asked, library)}\n{text}\n", "utf-8", "replace")
+    source = f"{_head(asked, library)}\n{without_preamble(text, asked.preamble)}\n"
+    (folder / f"{library}.v").write_text(source, "utf-8", "replace")
     _, failure = limited.compile(folder, library, library)
     if failure:
         return _blamed(failure, answer, limited)

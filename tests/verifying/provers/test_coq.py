@@ -194,7 +194,16 @@ def test_the_preamble_of_the_answer_is_there_whether_the_proof_repeats_it_or_not
     proof = "Theorem t (c : color) (n : nat) : c = red \\/ c = blue \\/ n <= n. Proof. destruct c; auto. Qed."
     verifier = get("coq")
     assert verifier(fence(proof), answer).outcome == "correct"
-    assert verifier(fence(f"{preamble}\n\n{proof}"), answer).outcome == "correct"
+    for repeated in (
+        preamble,
+        f"{preamble}\n",
+        f"Require Import Arith.\n{preamble}",
+        f"(* First. *)\n{preamble} (* Then. *)",
+        preamble.replace("\n", "\n\n  "),
+        preamble.replace("\n", "\r\n"),
+        preamble.partition("\n")[2],
+    ):
+        assert verifier(fence(f"{repeated}\n{proof}"), answer).outcome == "correct", repeated
     other = verifier(fence(f"Inductive color := red | blue | green. {proof}"), answer)
     assert other.outcome == "incorrect"
 

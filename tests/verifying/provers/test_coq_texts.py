@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from curate.verifying.provers.coq import assumptions
 from curate.verifying.provers.coq_commands import forbidden
+from curate.verifying.provers.coq_preamble import without_preamble
 from curate.verifying.provers.coq_statement import Statement, parse
 
 
@@ -73,6 +74,31 @@ def test_forbidden(text: str, command: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "preamble", "rest"),
+    [
+        ("Theorem", "", "Theorem"),
+        ("Definition a := 0. Theorem", "Definition a := 0. ", " Theorem"),
+        ("Definition a\r\n:=  0.\nTheorem", "Definition a := 0.", "\nTheorem"),
+        ("(* x. *) Definition a := 0.(* y *) Theorem", "Definition a := 0.", "(* x. *) (* y *) Theorem"),
+        ("Require Import A. D. Set B. E. F.", "Import C. D.\nOpen Scope x. E.", "Require Import A.  Set B.  F."),
+        ("D.", "D. (* and. *)", ""),
+        ('D ". ".', 'D ". ".', ""),
+        ('D ".  .".', 'D ". .".', ""),
+        ('D "x".', 'D "y".', 'D "x".'),
+        ("D. Theorem", "D. E.", "D. Theorem"),
+        ("E. D. Theorem", "D. E.", "E. D. Theorem"),
+        ("Module M. D. End M.", "D.", "Module M. D. End M."),
+        ("Definition D.", "D.", "Definition D."),
+        ("D", "D.", "D"),
+        ("", "D.", ""),
+        ("Importance.", "Importance.", ""),
+    ],
+)
+def test_preamble_that_is_repeated(text: str, preamble: str, rest: str) -> None:
+    assert without_preamble(text, preamble) == rest
+
+
+@pytest.mark.parametrize(
     ("output", "names"),
     [
         ("Closed under the global context\n", []),
@@ -104,6 +130,7 @@ def test_any_jumble_is_read(text: str) -> None:
     found = parse(text)
     assert found is None or set(found.name) <= set("tLoad1")
     assert forbidden(text) in (None, "Load")
+    assert len(without_preamble(text, "Load.")) <= len(text)
 
 
 @given(st.text())
@@ -116,3 +143,4 @@ def test_long_texts_are_read(piece: str) -> None:
     text = piece * (500_000 // len(piece))
     assert forbidden(text) is None
     assert parse(text) is None
+    assert without_preamble(text, "D.") == text
