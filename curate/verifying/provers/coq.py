@@ -103,7 +103,7 @@ def _failure(
     if failure:
         if failure.outcome == "incorrect" and failure.detail not in TOO_DEAR:
             failure = failure._replace(detail=f"no proof of the statement: {failure.detail}")
-        return failure
+        return _blamed(failure, answer, limited)
     if assumed := [name for name in assumptions(output) if not _is_allowed(name, axioms)]:
         return Failure("incorrect", "assumes " + ", ".join(assumed[:5]).replace(f"{library}.", ""))
     return limited.check(folder, library, "Question")

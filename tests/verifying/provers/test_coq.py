@@ -267,6 +267,18 @@ def test_an_answer_that_is_no_statement_is_an_error(answer: str, detail: str) ->
     assert str(verdict.detail).startswith(detail)
 
 
+@needs_coq
+def test_a_statement_in_an_open_section_is_an_error() -> None:
+    answer = "Section S.\nVariable A : Type.\nTheorem t : forall x : A, x = x."
+    proof = "Theorem t : forall x : A, x = x. Proof. reflexivity. Qed."
+    for text in (proof, f"{proof} End S."):
+        verdict = get("coq")(fence(text), answer)
+        assert (verdict.outcome, verdict.detail) == (
+            "error",
+            "answer does not compile: The section S needs to be closed.",
+        )
+
+
 SLOW = "Fixpoint slow (n : nat) : nat := match n with 0 => 0 | S m => slow m + slow m end."
 
 
