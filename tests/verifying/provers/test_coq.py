@@ -9,6 +9,7 @@ import pytest
 from curate.errors import ConfigError
 from curate.records import Verdict
 from curate.verifying import get
+from curate.verifying.provers import prover
 
 needs_coq = pytest.mark.skipif(shutil.which("coqc") is None, reason="coqc is not installed: apt install coq")
 
@@ -384,6 +385,18 @@ def test_a_fault_while_the_answer_is_looked_at_is_forgotten(coqc, tmp_path: Path
 def test_only_the_one_report_counts(coqc, printed: str) -> None:
     coqc(f"echo '{printed}'")
     assert get("coq")(fence(f"{STATED} {PROOF}"), SWAP).outcome == "incorrect"
+
+
+def test_a_bubblewrap_that_is_slow_to_start_is_used(coqc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    coqc("exit 0")
+    (tmp_path / "bwrap").write_text("#!/bin/sh\nexec sleep 5\n")
+    (tmp_path / "bwrap").chmod(0o755)
+    monkeypatch.setattr(prover, "PROBE_S", 0.1)
+    prover._can_confine.cache_clear()
+    try:
+        assert prover.confinement(tmp_path, tmp_path)[:1] == ["bwrap"]
+    finally:
+        prover._can_confine.cache_clear()
 
 
 def test_without_coq_the_verifier_says_what_to_install(coqc, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
