@@ -14,20 +14,15 @@ from pydantic import Field
 
 from curate.errors import ConfigError
 from curate.records import Verdict
-from curate.verifying.provers import prover
 from curate.verifying.provers.coq_commands import forbidden
+from curate.verifying.provers.coq_preamble import without_preamble
+from curate.verifying.provers.coq_run import MARGIN_S, TOO_DEAR, Coq, Failure, wall_s
 from curate.verifying.provers.coq_statement import Statement, parse
 from curate.verifying.provers.fence import FENCE, TEXT_AFTER, fenced
 from curate.verifying.verifier import MOST_MB, MOST_SECONDS, Limits, Verifier
 
-COQC = ("coqc", "-q", "-noglob", "-color", "no", "-w", "-all", "-native-compiler", "no", "-Q", ".", "")
-ANOMALY = 129  # coqc's exit status where Coq itself is at fault; an error of the text is 1
 CLOSED = "Closed under the global context"
-MARGIN_S = 10
 
-_TOO_LARGE = re.compile(
-    r"^(?:Error: (?:Out of memory|Stack overflow)\.|Fatal error: .*(?:[Oo]ut.of.memory|Stack_overflow))", re.M
-)
 _AXIOM = re.compile(r"([^\s:]+)(?:\s*:.*)?")
 
 
@@ -44,22 +39,25 @@ def coq(
     memory_mb: Annotated[int, Field(ge=200, le=MOST_MB)] = 2000,
     axioms: list[str] | None = None,
 ) -> Verifier:
-    """Check a Coq proof with ``coqc``: the answer is a statement ``Theorem NAME : TYPE.``, after what it needs to be read.
+    """Check a Coq proof with ``coqc`` and ``coqchk``: the answer is a statement ``Theorem NAME : TYPE.``, after what it needs to be read.
 
     The completion is a whole text with a theorem of that name, in a fence of its own and nothing after it. Correct where
-    the kernel accepts the theorem as a proof of the asked type and it rests on no axiom but ``axioms`` (full names, as
-    ``Coq.Logic.Classical_Prop.classic``). ``time_limit`` is in seconds of CPU, ``memory_mb`` in MB: a proof that needs
-    more is incorrect.
+    the kernel accepts the theorem as a proof of the asked type, it rests on no axiom but ``axioms`` (full names, as
+    ``Coq.Logic.Classical_Prop.classic``), and the compiled files pass ``coqchk``. ``time_limit`` is in seconds of CPU,
+    ``memory_mb`` in MB: a proof that needs more is incorrect. ``coqchk`` may take twice as much.
     """
-    if shutil.which("coqc") is None:
-        raise ConfigError("verifier coq needs coqc, which is not on the PATH: install Coq, as with `apt install coq`")
+    for program in ("coqc", "coqchk"):
+        if shutil.which(program) is None:
+            raise ConfigError(
+                f"verifier coq needs {program}, which is not on the PATH: install Coq, as with `apt install coq`"
+            )
     allowed = tuple(axioms or ())
 
     def compare(extracted: str | None, answer: str) -> Verdict:
-        return judge(extracted, answer, time_limit, memory_mb, allowed)
+        return judge(extracted, answer, Coq(time_limit, memory_mb), allowed)
 
-    # two files are compiled for a verdict, and one for an answer that is looked at; wall clocks run faster than CPU time
-    wall = 3 * _wall(time_limit) + MARGIN_S
+    # two files are compiled and then checked for a verdict, or one more compiled for an answer that is looked at
+    wall = 2 * wall_s(time_limit) + wall_s(2 * time_limit) + MARGIN_S
     return Verifier("coq", extract, compare, gold, Limits(wall, 2 * memory_mb))
 
 
@@ -68,7 +66,7 @@ def gold(answer: str, reference: str | None) -> str | None:
     return None if reference is None else f"{FENCE}coq\n{reference}\n{FENCE}"
 
 
-def judge(extracted: str | None, answer: str, time_limit: int, memory_mb: int, axioms: tuple[str, ...]) -> Verdict:
+def judge(extracted: str | None, answer: str, limited: Coq, axioms: tuple[str, ...]) -> Verdict:
     """Compile a proof and have its theorem checked against the asked statement, each in a file of its own."""
     asked = parse(answer)
     if asked is None:
@@ -80,42 +78,35 @@ def judge(extracted: str | None, answer: str, time_limit: int, memory_mb: int, a
     if command := forbidden(extracted):
         return Verdict("incorrect", extracted, f"forbidden command: {command}")
     with tempfile.TemporaryDirectory(prefix="curate-coq-") as folder:
-        outcome, detail = _checked(Path(folder), extracted, asked, answer, time_limit, memory_mb, axioms)
-    return Verdict(outcome, extracted, detail)  # type: ignore[arg-type]
+        failure = _failure(Path(folder), extracted, asked, answer, limited, axioms)
+    if failure is None:
+        return Verdict("correct", extracted)
+    return Verdict(failure.outcome, extracted, failure.detail)  # type: ignore[arg-type]
 
 
-def _checked(
-    folder: Path,
-    text: str,
-    asked: Statement,
-    answer: str,
-    time_limit: int,
-    memory_mb: int,
-    axioms: tuple[str, ...],
-) -> tuple[str, str | None]:
+def _failure(
+    folder: Path, text: str, asked: Statement, answer: str, limited: Coq, axioms: tuple[str, ...]
+) -> Failure | None:
     # A text cannot hold its own hash, so it can neither name nor replace what is called by it.
     library = f"Proof_{blake2b(f'{answer}|{text}'.encode(errors='replace'), digest_size=16).hexdigest()}"
-    text = text.strip().removeprefix(asked.preamble.strip())
-    (folder / f"{library}.v").write_text(f"{_head(asked, library)}\n{text}\n", "utf-8", "replace")
-    ran = _compiled(folder, library, time_limit, memory_mb)
-    if failure := _failure(ran):
-        return failure
-    if ran.status != 0:
-        problem = _answer_problem(answer, time_limit, memory_mb)
-        return ("error", problem) if problem else ("incorrect", _complaint(ran, library))
+    source = f"{_head(asked, library)}\n{without_preamble(text, asked.preamble)}\n"
+    (folder / f"{library}.v").write_text(source, "utf-8", "replace")
+    _, failure = limited.compile(folder, library, library)
+    if failure:
+        return _blamed(failure, answer, limited)
     question = (
         f"Require {library}.\nDefinition checked : {library}.asked_{library} := @{library}.{asked.name}.\n"
         "Print Assumptions checked.\n"
     )
     (folder / "Question.v").write_text(question, "utf-8")
-    ran = _compiled(folder, "Question", time_limit, memory_mb)
-    if failure := _failure(ran):
-        return failure
-    if ran.status != 0:
-        return "incorrect", "no proof of the statement: " + _complaint(ran, library)
-    if assumed := [name for name in assumptions(ran.output) if not _is_allowed(name, axioms)]:
-        return "incorrect", "assumes " + ", ".join(assumed[:5]).replace(f"{library}.", "")
-    return "correct", None
+    output, failure = limited.compile(folder, "Question", library)
+    if failure:
+        if failure.outcome == "incorrect" and failure.detail not in TOO_DEAR:
+            failure = failure._replace(detail=f"no proof of the statement: {failure.detail}")
+        return _blamed(failure, answer, limited)
+    if assumed := [name for name in assumptions(output) if not _is_allowed(name, axioms)]:
+        return Failure("incorrect", "assumes " + ", ".join(assumed[:5]).replace(f"{library}.", ""))
+    return limited.check(folder, library, "Question")
 
 
 def _head(asked: Statement, library: str) -> str:
@@ -123,44 +114,36 @@ def _head(asked: Statement, library: str) -> str:
     return f"{asked.preamble}\nDefinition asked_{library} : Type :=\n{asked.type}\n."
 
 
-def _compiled(folder: Path, library: str, time_limit: int, memory_mb: int) -> prover.Ran:
-    return prover.run((*COQC, f"{library}.v"), folder, _wall(time_limit), time_limit, memory_mb)
+def _blamed(failure: Failure, answer: str, limited: Coq) -> Failure:
+    """Return the failure, or why it says nothing of the proof: the statement alone fails too."""
+    if failure.outcome != "incorrect":
+        return failure
+    try:
+        problem = _answer_problem(answer, limited)
+    except _FaultError as fault:
+        return fault.failure
+    return Failure("error", f"answer does not compile: {problem}") if problem else failure
 
 
-def _wall(time_limit: int) -> float:
-    return 3 * time_limit + MARGIN_S
+class _FaultError(Exception):
+    """The machine or Coq failed: what is raised is not cached."""
 
-
-def _failure(ran: prover.Ran) -> tuple[str, str] | None:
-    """Return the verdict on a run that says nothing of the proof but that it is too dear, or that Coq has failed."""
-    if ran.is_out_of_time:
-        return "incorrect", "time_limit"
-    if ran.status is None:
-        return "timeout", "the machine gave it too little time"
-    if ran.status not in (0, ANOMALY) and _TOO_LARGE.search(ran.errors):
-        return "incorrect", "memory_limit"
-    if ran.status == ANOMALY:
-        return "error", "prover crashed: " + prover.complaint(ran.errors)
-    if ran.status not in (0, 1):
-        why = f"signal {ran.status - 128}" if ran.status > 128 else f"exit status {ran.status}"
-        return "error", f"prover crashed: {why}"
-    return None
-
-
-def _complaint(ran: prover.Ran, library: str) -> str:
-    said = ran.errors.replace(f"asked_{library}", "asked").replace(f"./{library}.v", "proof.v")
-    return prover.complaint(said.replace(f"{library}.", ""))
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.detail)
+        self.failure = failure
 
 
 @lru_cache(maxsize=1024)
-def _answer_problem(answer: str, time_limit: int, memory_mb: int) -> str | None:
+def _answer_problem(answer: str, limited: Coq) -> str | None:
     """Say why the statement itself does not compile; null where it does."""
     asked = parse(answer)
     assert asked
     with tempfile.TemporaryDirectory(prefix="curate-coq-") as folder:
         (Path(folder) / "Asked.v").write_text(_head(asked, "Asked"), "utf-8", "replace")
-        ran = _compiled(Path(folder), "Asked", time_limit, memory_mb)
-    return None if ran.status == 0 else f"answer does not compile: {prover.complaint(ran.errors)}"
+        _, failure = limited.compile(Path(folder), "Asked", "Asked")
+    if failure and failure.outcome != "incorrect":
+        raise _FaultError(failure)
+    return failure.detail if failure else None
 
 
 def assumptions(output: str) -> list[str]:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from curate.verifying.provers.coq import assumptions
 from curate.verifying.provers.coq_commands import forbidden
+from curate.verifying.provers.coq_preamble import without_preamble
 from curate.verifying.provers.coq_statement import Statement, parse
 
 
@@ -56,6 +57,11 @@ def test_statement(answer: str, statement: Statement | None) -> None:
         ('Print Sorted Universes "x".', "Print Sorted Universes"),
         ("Reset t. Back 3.", "Reset"),
         ("(* *)Drop.", "Drop"),
+        ("Theorem t : True. Proof. Unset Guard\n Checking. exact I. Qed.", "Guard Checking"),
+        ("x.Set Positivity (* *) Checking.", "Positivity Checking"),
+        ("exact 0 Universe Checking", "Universe Checking"),
+        ("#[local, bypass_check(guard)] Fixpoint f := f.", "bypass_check"),
+        ("(* Guard Checking *) Definition Checking := my_bypass_check Guard Checking'.", None),
         ("Inductive op := Load | Back | Drop.", None),
         ("(* . Redirect *) exact I.", None),
         ('idtac ". Load x". exact I.', None),
@@ -65,6 +71,31 @@ def test_statement(answer: str, statement: Statement | None) -> None:
 )
 def test_forbidden(text: str, command: str | None) -> None:
     assert forbidden(text) == command
+
+
+@pytest.mark.parametrize(
+    ("text", "preamble", "rest"),
+    [
+        ("Theorem", "", "Theorem"),
+        ("Definition a := 0. Theorem", "Definition a := 0. ", " Theorem"),
+        ("Definition a\r\n:=  0.\nTheorem", "Definition a := 0.", "\nTheorem"),
+        ("(* x. *) Definition a := 0.(* y *) Theorem", "Definition a := 0.", "(* x. *) (* y *) Theorem"),
+        ("Require Import A. D. Set B. E. F.", "Import C. D.\nOpen Scope x. E.", "Require Import A.  Set B.  F."),
+        ("D.", "D. (* and. *)", ""),
+        ('D ". ".', 'D ". ".', ""),
+        ('D ".  .".', 'D ". .".', ""),
+        ('D "x".', 'D "y".', 'D "x".'),
+        ("D. Theorem", "D. E.", "D. Theorem"),
+        ("E. D. Theorem", "D. E.", "E. D. Theorem"),
+        ("Module M. D. End M.", "D.", "Module M. D. End M."),
+        ("Definition D.", "D.", "Definition D."),
+        ("D", "D.", "D"),
+        ("", "D.", ""),
+        ("Importance.", "Importance.", ""),
+    ],
+)
+def test_preamble_that_is_repeated(text: str, preamble: str, rest: str) -> None:
+    assert without_preamble(text, preamble) == rest
 
 
 @pytest.mark.parametrize(
@@ -99,6 +130,7 @@ def test_any_jumble_is_read(text: str) -> None:
     found = parse(text)
     assert found is None or set(found.name) <= set("tLoad1")
     assert forbidden(text) in (None, "Load")
+    assert len(without_preamble(text, "Load.")) <= len(text)
 
 
 @given(st.text())
@@ -111,3 +143,4 @@ def test_long_texts_are_read(piece: str) -> None:
     text = piece * (500_000 // len(piece))
     assert forbidden(text) is None
     assert parse(text) is None
+    assert without_preamble(text, "D.") == text
