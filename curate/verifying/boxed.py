@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 MAX_CHARS = 2000
 
-_COMMAND = re.compile(r"\\(?:boxed|fbox)\{")
+_COMMAND = re.compile(r"\\(?:boxed|fbox)(?:\{|[ ]?(?P<bare>[0-9]{1,99})(?!\.?[0-9]|[ ]?[/^]))")
+_BLANK = re.compile(r"\.*|…|\\[cl]?dots")
 _BRACE = re.compile(r"[{}]")
 _PERCENT = re.compile(r"\s*(?:\$\$?|\\\)|\\\])\s*(?:\\?%|[Pp]ercent|[Pp]ct)")
 _BETWEEN_FORMULAS = re.compile(r"[^$\n]*(?:\$\$?|\\\)|\\\])\s*(?:,?and|,?or|,)\s*(?:\$\$?|\\\(|\\\[)[^$\n]*")
+_BRACKETS = (("\\(", "\\)"), ("\\[", "\\]"))
 _SEPARATOR = re.compile(r"\b(?:and|or)\b|[,;]")
 
 
@@ -23,38 +25,47 @@ class Boxed(NamedTuple):
 
 
 def last_boxed(text: str) -> Boxed | None:
-    r"""Return the last box with balanced braces; null where there is none or it is empty or over 2,000 characters.
+    r"""Return the last box with balanced braces; null where there is none or it is over 2,000 characters.
 
+    ``\boxed5`` is a box too, and an empty one none, nor one of dots (``I put it into \boxed{...}`` is about the format).
     Boxes that state one answer together (``\boxed{1} and \boxed{2}``) are joined by commas, as math-verify 0.9 joins
     them: within one formula always; in formulas side by side where only a comma, ``and`` or ``or`` stands between them
     and no more than 2,000 characters between the boxes; outside of formulas where fewer than 10 characters, or fewer than
     70 with a separator, stand between different ones. A percent sign right after the formula belongs to the answer.
     """
-    boxes = _boxes_from_the_end(text)
-    start, end = next(boxes, (None, 0))
-    if start is None:
+    boxes = (box for box in _boxes_from_the_end(text) if not _BLANK.fullmatch(box.content))
+    found = next(boxes, None)
+    if found is None:
         return None
-    contents, in_formula = [_content(text, start, end)], _is_in_formula(text, start)
-    for earlier, closing in boxes:
-        content = _content(text, earlier, closing)
-        if not _belongs(text[closing + 1 : start], content != contents[-1], in_formula):
+    start, end, content = found
+    contents, in_formula = [content], _is_in_formula(text, start, end)
+    for earlier, closing, content in boxes:
+        if not _belongs(text[closing:start], content != contents[-1], in_formula):
             break
         start = earlier
         if content != contents[-1]:
             contents.append(content)
         if len(contents) > MAX_CHARS:
             break
-    found = ",".join(reversed(contents)) + (r"\%" if _PERCENT.match(text, end + 1) else "")
-    return Boxed(found, end + 1) if contents[0] and len(found) <= MAX_CHARS else None
+    joined = ",".join(reversed(contents)) + (r"\%" if _PERCENT.match(text, end) else "")
+    return Boxed(joined, end) if len(joined) <= MAX_CHARS else None
 
 
-def _boxes_from_the_end(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where each balanced box starts, and its closing brace; no character is read twice."""
+class _Box(NamedTuple):
+    start: int
+    end: int
+    content: str
+
+
+def _boxes_from_the_end(text: str) -> Iterator[_Box]:
+    """Yield each balanced box; no character is read twice."""
     limit = len(text)
-    for start in reversed([match.start() for match in _COMMAND.finditer(text)]):
-        end = _closing(text, text.index("{", start), limit)
-        if end is not None:
-            yield start, end
+    for command in reversed(list(_COMMAND.finditer(text))):
+        start, opened = command.span()
+        if command["bare"]:
+            yield _Box(start, opened, command["bare"])
+        elif (closing := _closing(text, opened - 1, limit)) is not None:
+            yield _Box(start, closing + 1, text[opened:closing].strip())
         limit = start
 
 
@@ -67,17 +78,19 @@ def _closing(text: str, opening: int, limit: int) -> int | None:
     return None
 
 
-def _content(text: str, start: int, end: int) -> str:
-    return text[text.index("{", start) + 1 : end].strip()
+def _is_in_formula(text: str, start: int, end: int) -> bool:
+    r"""Tell whether a formula that opens before the box closes after it: a lone dollar is a currency, ``\\[`` a line's end."""
+    before, after = text[:start].replace("\\\\", ""), text[end:].replace("\\\\", "")
+    line, rest = _inline(before.rpartition("\n")[2]), _inline(after.partition("\n")[0])
+    return (
+        (line.count("$") % 2 == 1 and "$" in rest)
+        or (before.count("$$") % 2 == 1 and "$$" in after)
+        or any(before.rfind(opens) > before.rfind(closes) and closes in after for opens, closes in _BRACKETS)
+    )
 
 
-def _is_in_formula(text: str, position: int) -> bool:
-    """Tell whether an odd number of dollars opens the line, or a bracket opened a formula that goes on."""
-    line = text[text.rfind("\n", 0, position) + 1 : position]
-    opened = max(text.rfind("\\(", 0, position), text.rfind("\\[", 0, position))
-    closed = max(text.rfind("\\)", 0, position), text.rfind("\\]", 0, position))
-    dollars = line.replace("$$", "").replace("\\$", "")
-    return dollars.count("$") % 2 == 1 or text.count("$$", 0, position) % 2 == 1 or opened > closed
+def _inline(line: str) -> str:
+    return line.replace("$$", "").replace("\\$", "")
 
 
 def _belongs(between: str, is_other: bool, in_formula: bool) -> bool:

@@ -11,7 +11,8 @@ def compare(extracted: str | None, answer: str) -> Verdict:
     """Judge equality as exact numbers: ``1,800.0``, ``$1800`` and ``3600/2`` are all 1800.
 
     An answer that is no number is an error (reward null) whatever the completion says: nothing can be judged by it.
-    A completion without a number is unparsable. A number too large to read (over 1,000 characters, exponent beyond
+    A completion without a number, or whose last one is a part of something else (``2^10``, ``1.5 million``), is unparsable.
+    A number too large to read (over 1,000 characters, exponent beyond
     +-1000) or divided by 0 is incorrect, because no readable answer equals it.
     """
     wanted = parse_number(answer)

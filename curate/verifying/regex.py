@@ -71,27 +71,34 @@ def _extractor(pattern: str, which: str, ignore_case: bool) -> Callable[[str], s
 
     def extract(completion: str) -> str | None:
         text = _SURROGATE.sub("\ufffd", completion)
-        match = compiled.search(text) if last_start is None else _last_match(compiled, last_start, text)
-        found = match.group(group) if match else None
+        if last_start is None:
+            match = compiled.search(text)
+            found = match.group(group) if match else None
+        else:
+            found = _last_found(compiled, last_start, group, text)
         return (found.strip() or None) if found and len(found) <= MAX_CHARS else None
 
     return extract
 
 
-def _last_match(compiled: Any, last_start: Any, text: str) -> Any:
-    """Return the last of the matches one after the other around the last place where one starts.
+def _last_found(compiled: Any, last_start: Any, group: int, text: str) -> str | None:
+    """Return the group of the last of the matches one after the other around the last place where one starts.
 
     Of ``(\\d+)`` that place is the last digit, and the match over it is the whole number. Null where it is longer than
     what is read before that place.
+
+    Where not all of the text before it is read, matches may begin at the wrong mark of marks that are alike
+    (``**one** then **two**``). One that ends inside of the match at that place is such, and that match counts.
     """
     found = last_start.match(text)
     if found is None:
         return None
-    place = found.start(1)
+    place, end = found.span(1)
     first = max(0, place - MAX_BEFORE)
     match = last(compiled.finditer(text, first, min(len(text), place + MAX_CHARS + 1000)))
-    is_cut = match and 0 < first == match.start()
-    return None if is_cut else match
+    if match is None or match.end() <= place or (first > 0 and match.end() < end):
+        return found.group(group + 1)  # type: ignore[no-any-return]
+    return None if 0 < first == match.start() else match.group(group)
 
 
 def _compile(pattern: str, ignore_case: bool) -> Any:

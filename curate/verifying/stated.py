@@ -76,11 +76,18 @@ def _first_form(text: str, forms: Sequence[Callable[[str], Iterator[_Found]]]) -
 
 
 def _tail(text: str) -> str:
-    """Return the last characters, from the start of a line where one starts there: formulas are paired by line."""
-    if len(text) <= MAX_CHARS:
-        return text
-    tail = text[-MAX_CHARS:]
-    return tail[tail.find("\n") + 1 :]
+    """Return the last characters, from the start of a line or the end of a formula where one is near.
+
+    Formulas are paired by line: a cut through one would take what stands between two for one.
+    """
+    end = min(len(text), len(text.rstrip()) + 1)  # one white space counts: a formula may end with it
+    cut = end - MAX_CHARS
+    if cut <= 0:
+        return text[:end]
+    line = text[text.rfind("\n", 0, cut) + 1 : cut].replace("\\$", "")
+    borders = ("\n", "$") if line.count("$") % 2 == 1 else ("\n",)
+    found = (text.find(border, cut, cut + MAX_CHARS // 4) for border in borders)
+    return text[next((border + 1 for border in found if border >= 0), cut) : end]
 
 
 def _after_final_answer(text: str) -> Iterator[_Found]:

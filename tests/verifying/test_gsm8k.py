@@ -14,6 +14,41 @@ REFERENCE = "She sells 9 eggs.\n9 * 2 = $<<9*2=18>>18\n#### 18"
 MODELS = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
 
 
+LINES = {
+    "18": [
+        *(
+            "**18**",
+            "**18** eggs",
+            "**18 eggs**.",
+            "\\$18",
+            "$18$",
+            "$18$ dollars",
+            "\\(18\\)",
+            "18€",
+            "18 €",
+            "18°",
+            "18 m^2",
+        ),
+        *("18 (eighteen)", "\\boxed{18}", "$\\boxed{18}$", "**$\\boxed{18}$**", "\\boxed{18} eggs."),
+    ],
+    "-18": ["- 18", "−18", "–18", "**-18**", "-\\$18", "$-18$"],
+    "none": [
+        *(
+            "2 millions",
+            "2 thousands",
+            "18 squared",
+            "18 minus two",
+            "18 tens",
+            "18 x^2",
+            "**2**10",
+            "2**18",
+            "**18** **20**",
+        ),
+        *("$5 + $13", "$18 and $20", "\\boxed{18}\\boxed{20}", "\\(18\\) \\(20\\)", "18^2", "**1**8"),
+    ],
+}
+
+
 @pytest.mark.parametrize(
     ("completion", "answer", "outcome"),
     [
@@ -31,6 +66,12 @@ MODELS = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verificat
         ("A: 1.8 billion", "1.8", "incorrect"),
         ("A: 10+John's age", "10", "incorrect"),
         ("A: eighteen", REFERENCE, "incorrect"),
+        *(
+            (f"#### {line}", answer, "correct" if answer == right else "incorrect")
+            for right, lines in LINES.items()
+            for line in lines
+            for answer in ("18", "-18", "2")
+        ),
         ("what Publisher A: 18", REFERENCE, "unparsable"),
         ("The answer is 18", REFERENCE, "unparsable"),
         ("A:", REFERENCE, "unparsable"),

@@ -19,6 +19,9 @@ from curate.verifying.stated import last_stated
 from curate.verifying.workers.pool import Pool
 from math_texts import completions
 
+STORY = " First \\boxed{3} apples, and then after many words, more than seventy characters, there are \\boxed{7} left."
+PARAGRAPH = "So we go on, and take $n$ as 5, and $m_{1}$ too. " * 100
+
 
 @pytest.mark.parametrize(
     ("completion", "extracted"),
@@ -52,10 +55,39 @@ from math_texts import completions
         ("= 2**10", "2^10"),
         ("nothing here", None),
         ("", None),
+        ("\\boxed{42}. (I put the answer in \\boxed{}.)", "42"),
+        ("$\\boxed{42}$. Format: \\boxed{...}, \\boxed{\\ldots}", "42"),
+        ("\\boxed{1}\\boxed{}\\boxed{2}", "1,2"),
+        ("\\boxed{...} holds the answer", None),
+        ("$\\boxed42$", "42"),
+        ("$x = \\boxed 5$", "5"),
+        ("$\\boxed5^2$", "\\boxed5^2"),
+        *((before + STORY, "7") for before in ("It costs $5.", "\\begin{x}1\\\\[4pt]\\end{x}", "\\( is open", "$$")),
+        ("$\\boxed{3}" + " + n" * 30 + "\\boxed{7}$", "3,7"),
+        ("\\[\\boxed{3}" + " \\\\[4pt] n" * 30 + "\\boxed{7}\\]", "3,7"),
     ],
 )
 def test_extract(completion: str, extracted: str | None) -> None:
     assert extract(completion) == extracted
+
+
+@pytest.mark.parametrize("shift", range(0, 49, 6))
+@pytest.mark.parametrize(
+    ("end", "extracted"),
+    [
+        ("The answer is 42.\n", "42"),
+        ("The answer is 42." + " \n" * 5000, "42"),
+        ("We get $42$.", "42"),
+        ("We get\n$42$.", "42"),
+        ("\\boxed{5} " + PARAGRAPH + "The final answer is 42.\n", "42"),
+        ("\\boxed{5} " + PARAGRAPH + "It is not 42.\n", "5"),
+        ("42" + " " * 5000 + "is $n$", "n"),
+    ],
+    ids=["line", "blank", "formula", "two lines", "after a box", "a box", "spaces"],
+)
+def test_the_end_of_a_long_paragraph_is_read(end: str, extracted: str, shift: int) -> None:
+    """Wherever the last 4,000 characters begin: in a formula, between two."""
+    assert extract(PARAGRAPH + "x" * shift + " " + end) == extracted
 
 
 @pytest.mark.parametrize(

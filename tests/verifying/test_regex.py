@@ -47,6 +47,28 @@ def test_extract(pattern: str, settings: dict[str, object], completion: str, ext
     assert made(pattern, **settings).extract(completion) == extracted
 
 
+@pytest.mark.parametrize("shift", range(0, 44, 4))
+@pytest.mark.parametrize(
+    ("pattern", "before", "end", "extracted"),
+    [
+        (r"\*\*([^*]+)\*\*", "**a step that is long and bold** then. ", "So **42**", "42"),
+        (r"\$([^$]+)\$", "$a_n = b$ and so on, ", "So $42$.", "42"),
+        (r"\|(\w+)\|", "|a|b|", " |42|", "42"),
+        (r"(\d+)", "1 + 1 = 2 ", "so 345.", "345"),
+        (TAG, "<answer>1</answer> no. ", "<answer>42</answer>", "42"),
+        (r"A: (.*)", "A: 1\n", "A: 42", "42"),
+        (r"A: ((?s:.*))", "1 + 1 = 2 ", "A: " + "4" * 9_999, "4" * 9_999),
+    ],
+)
+def test_the_last_match_of_a_long_text(pattern: str, before: str, end: str, extracted: str, shift: int) -> None:
+    """Wherever the part that is read begins, between two marks that are alike or inside of them."""
+    assert made(pattern).extract(before * 300 + " " * shift + end) == extracted
+
+
+def test_a_mark_left_open_ends_no_match_in_a_text_that_is_read_whole() -> None:
+    assert made(r"\*\*([^*]+)\*\*").extract("**a** b **c") == "a"
+
+
 @pytest.mark.parametrize(
     ("compare", "completion", "answer", "outcome"),
     [
