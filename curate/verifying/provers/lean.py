@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from hashlib import blake2b
@@ -12,6 +13,7 @@ from pydantic import Field
 
 from curate.errors import ConfigError
 from curate.records import Verdict
+from curate.verifying.provers.comments import lean_code
 from curate.verifying.provers.fence import FENCE, TEXT_AFTER, continued, fenced
 from curate.verifying.provers.lean_commands import forbidden, split_header, without_imports
 from curate.verifying.provers.lean_kimina import HEADER_S, PATIENCE_S, Kimina
@@ -25,6 +27,7 @@ from curate.verifying.verifier import Limits, Verifier
 HEADER = "import Mathlib\nimport Aesop\n\nset_option maxHeartbeats 0\n\nopen BigOperators Real Nat Topology Rat\n"
 LANGUAGES = ("lean4", "lean")
 MARGIN_S = 30
+_LINE_END = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 PLACES = frozenset({"server", "project", "repl"})
 
 
@@ -94,6 +97,7 @@ class Lean:
 
     def compare(self, extracted: str | None, answer: str) -> Verdict:
         """Have a proof read, with its theorem checked against the asked statement, and its axioms reported."""
+        answer = _plain(answer)
         asked = parse(answer)
         if asked is None:
             return Verdict("error", extracted, "answer is no Lean statement: write theorem NAME : TYPE := by")
@@ -102,7 +106,7 @@ class Lean:
         if extracted.endswith(TEXT_AFTER):
             return Verdict("incorrect", extracted, "text after the proof")
         header, opening = split_header(self._preamble(asked))
-        text = without_imports(extracted, header)
+        text = without_imports(lean_code(_plain(extracted)), header)
         if word := forbidden(text):
             return Verdict("incorrect", extracted, f"forbidden: {word}")
         if self.form == "continuation":
@@ -140,6 +144,11 @@ class Lean:
 
 def _fenced(completion: str) -> str | None:
     return fenced(completion, LANGUAGES)
+
+
+def _plain(text: str) -> str:
+    """Return a text with the lines that a Kimina server makes of it, wherever Python ends one, and without lone surrogates."""
+    return _LINE_END.sub("\n", text.encode(errors="replace").decode())
 
 
 def _stated(asked: Statement, mark: str) -> str:

@@ -33,7 +33,7 @@ def parse(answer: str) -> Statement | None:
 
     The last theorem of the text is the one that is asked. Null where there is none, or where more follows it.
     """
-    code = lean_code(answer)
+    code = lean_code(answer, strings=False)
     found = last(_THEOREM.finditer(code))
     if found is None:
         return None

@@ -42,7 +42,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kimina: FakeKimina) ->
 
 
 def proof(case: str, text: str = "  linarith") -> str:
-    return f"{text} -- case {case}\n```\n"
+    return f"{text}; case_{case}\n```\n"
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -76,7 +76,7 @@ def test_outcome(
     verdict = make(backend)(proof(case), ANSWER)
     assert verdict.outcome == outcome
     assert str(verdict.detail).startswith(str(recorded if backend == "lake" else documented))
-    assert verdict.extracted == f"  linarith -- case {case}"
+    assert verdict.extracted == f"  linarith; case_{case}"
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -157,13 +157,13 @@ def test_the_statement_is_defined_before_the_proof_and_compared_after_it(make: M
     assert code["proof"] == (
         "import Mathlib\nimport Aesop\n\n\nset_option maxHeartbeats 0\n\nopen BigOperators Real Nat Topology Rat\n\n"
         f"def asked_{mark} : Prop :=\n  ∀ (x : ℝ) (h₀ : 2 * x = 6), x = 3\n\n"
-        "theorem double (x : ℝ) (h₀ : 2 * x = 6) : x = 3 := by\n  linarith -- case ok\n\n"
+        "theorem double (x : ℝ) (h₀ : 2 * x = 6) : x = 3 := by\n  linarith; case_ok\n\n"
         f"theorem checked_{mark} : asked_{mark} := @double\n#print axioms checked_{mark}\n"
     )
 
 
 def test_a_fence_holds_the_whole_theorem_with_or_without_the_header(make: Maker, kimina: FakeKimina) -> None:
-    text = f"import Mathlib\nopen Real\n\n{ANSWER}  linarith -- case ok"
+    text = f"import Mathlib\nopen Real\n\n{ANSWER}  linarith; case_ok"
     verifier = make("kimina", form="fence", header="import Mathlib\n")
     completion = f"By arithmetic.\n```lean4\n{text}\n```"
     assert verifier(completion, f"import Mathlib\nimport Aesop\nopen Real\n{ANSWER}  sorry") == Verdict("correct", text)
@@ -175,7 +175,7 @@ def test_a_fence_holds_the_whole_theorem_with_or_without_the_header(make: Maker,
 
 
 def test_gold_is_the_reference_in_the_form_of_a_completion(make: Maker) -> None:
-    for form, reference in (("continuation", "  linarith -- case ok"), ("fence", f"{ANSWER}  linarith -- case ok")):
+    for form, reference in (("continuation", "  linarith; case_ok"), ("fence", f"{ANSWER}  linarith; case_ok")):
         verifier = make("kimina", form=form)
         assert verifier.gold(ANSWER, None) is None
         assert verifier(str(verifier.gold(ANSWER, reference)), ANSWER).outcome == "correct"

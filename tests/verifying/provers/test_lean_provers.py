@@ -104,7 +104,7 @@ def test_in_a_pool_a_worker_keeps_its_repl_and_leaves_none(tmp_path: Path, monke
 
 
 def outcomes(pool: Pool, *cases: str) -> list[str]:
-    pairs = [(f"  rfl -- case {case}", "theorem t : 1 = 1 := by\n") for case in cases]
+    pairs = [(f"  rfl; case_{case}", "theorem t : 1 = 1 := by\n") for case in cases]
     return [verdict.outcome for verdict, _ in pool.verdicts(pairs)]
 
 
