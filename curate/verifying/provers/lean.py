@@ -109,37 +109,35 @@ class Lean:
         text = without_imports(lean_code(_plain(extracted)), header)
         if word := forbidden(text):
             return Verdict("incorrect", extracted, f"forbidden: {word}")
+        if problem := self._answer_problem(header, opening, asked):
+            return Verdict("error", extracted, problem)
         if self.form == "continuation":
             text = asked.text + text
         # A text cannot hold its own hash, so it can neither name nor replace what is called by it.
         mark = blake2b(f"{answer}|{text}".encode(errors="replace"), digest_size=16).hexdigest()
-        outcome, detail = self._checked(header, opening, text, asked, mark)
+        body = f"{opening}{_stated(asked, mark)}\n{text}\n\n{_question(asked, mark)}"
+        reply = self.backend(header, body)
+        outcome, detail = reply if isinstance(reply, Failure) else judged(reply, f"checked_{mark}")
         return Verdict(outcome, extracted, detail and detail.replace(f"_{mark}", ""))  # type: ignore[arg-type]
 
     def _preamble(self, asked: Statement) -> str:
         return asked.preamble if split_header(asked.preamble)[0] else self.header + asked.preamble
 
-    def _checked(self, header: str, opening: str, text: str, asked: Statement, mark: str) -> tuple[str, str | None]:
-        theorem = f"checked_{mark}"
-        question = f"theorem {theorem} : asked_{mark} := @{asked.name}\n#print axioms {theorem}\n"
-        reply = self.backend(header, f"{opening}{_stated(asked, mark)}\n{text}\n\n{question}")
-        if isinstance(reply, Failure):
-            return reply.outcome, reply.detail
-        outcome, detail = judged(reply, theorem)
-        if outcome == "incorrect" and (problem := self._answer_problem(header, opening, asked)):
-            return "error", problem
-        return outcome, detail
-
     def _answer_problem(self, header: str, opening: str, asked: Statement) -> str | None:
-        """Say why the header or the statement itself cannot be read; null where they can."""
-        key = header, opening + asked.levels + asked.type
-        if key not in self._answer_problems:
-            reply = self.backend(header, opening + _stated(asked, "alone"))
+        """Say why the header or the statement cannot be read, with ``sorry`` as its proof; null where they can.
+
+        It is asked before any proof: what cannot be read, or is too dear, without a proof is no proof's fault. Nor is there
+        anything to prove where the theorem's name has a meaning already: a text without it would pass.
+        """
+        unproven = f"#check_failure @{asked.name}\n\n{asked.head}\n:= sorry"
+        body = f"{opening}{_stated(asked, 'alone')}\n{unproven}\n\n{_question(asked, 'alone')}"
+        if (header, body) not in self._answer_problems:
+            reply = self.backend(header, body)
             if isinstance(reply, Failure):  # may be better the next time
                 return reply.detail if reply.outcome == "error" else f"answer cannot be read: {reply.detail}"
-            errors = [one_line(message.text) for message in reply if message.severity == "error"]
-            self._answer_problems[key] = f"answer cannot be read: {errors[0]}" if errors else None
-        return self._answer_problems[key]
+            errors = [one_line(message.text).replace("_alone", "") for message in reply if message.severity == "error"]
+            self._answer_problems[header, body] = f"answer cannot be read: {errors[0]}" if errors else None
+        return self._answer_problems[header, body]
 
 
 def _fenced(completion: str) -> str | None:
@@ -153,4 +151,13 @@ def _plain(text: str) -> str:
 
 def _stated(asked: Statement, mark: str) -> str:
     """Return what stands before the completion: the asked type gets its meaning before the completion can change any."""
-    return f"\ndef asked_{mark}{asked.levels} : Prop :=\n  {asked.type}\n"
+    return f"\n{asked.scope}def asked_{mark}{asked.levels} : Prop :=\n  {asked.type}\n"
+
+
+def _question(asked: Statement, mark: str) -> str:
+    """Return what stands after the completion; a ``checked`` that took over hypotheses has another type, and is an error."""
+    return (
+        f"theorem checked_{mark} : asked_{mark} := @{asked.name}\n"
+        f"#guard_expr type_of% @checked_{mark} =~ asked_{mark}\n"
+        f"#print axioms checked_{mark}\n"
+    )

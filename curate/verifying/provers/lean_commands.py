@@ -18,7 +18,11 @@ _PROGRAMS = (
     *("infix", "infixl", "infixr", "prefix", "postfix", "binder_predicate", "unif_hint", "register_simp_attr"),
     *("register_option", "register_builtin_option", "register_label_attr", "declare_config_elab", "import", "deriving"),
 )
-_CONTEXT = ("variable", "include")  # would give what is asked after the text, `theorem checked`, a hypothesis more
+_CONTEXT = (
+    "variable",
+    "variable?",
+    "include",
+)  # would give what is asked after the text, `theorem checked`, a hypothesis more
 _WORDS = (*_GAPS, *_PROGRAMS, *_CONTEXT, "Lean", "set_option")
 _HASHED = (
     *("eval", "exit", "reduce", "print", "check", "check_failure", "check_tactic", "synth", "guard", "guard_msgs"),

@@ -11,24 +11,24 @@ from hypothesis import strategies as st
 
 from curate.verifying.provers.comments import lean_code
 from curate.verifying.provers.lean_commands import forbidden, split_header, without_imports
-from curate.verifying.provers.lean_statement import Statement, parse
+from curate.verifying.provers.lean_statement import parse
 
 
 @pytest.mark.parametrize(
     ("answer", "statement"),
     [
-        ("theorem t : True := by", Statement("", "t", "", "True", "theorem t : True := by")),
-        ("theorem t : True", Statement("", "t", "", "True", "theorem t : True")),
-        ("lemma t (x : ℝ) : x = x := by\n  sorry", Statement("", "t", "", "∀ (x : ℝ), x = x", "lemma t (x : ℝ) : x = x := by\n  ")),
+        ("theorem t : True := by", ("", "t", "", "True", "theorem t : True := by")),
+        ("theorem t : True", ("", "t", "", "True", "theorem t : True")),
+        ("lemma t (x : ℝ) : x = x := by\n  sorry", ("", "t", "", "∀ (x : ℝ), x = x", "lemma t (x : ℝ) : x = x := by\n  ")),
         (
             "import Mathlib\nopen Real\n/-- theorem a : b -/\ntheorem A.t' {x : ℝ} (h : x = 1) :\n  x ≤ 1 :=\n",
-            Statement("import Mathlib\nopen Real\n/-- theorem a : b -/\n", "A.t'", "", "∀ {x : ℝ} (h : x = 1), x ≤ 1",
+            ("import Mathlib\nopen Real\n/-- theorem a : b -/\n", "A.t'", "", "∀ {x : ℝ} (h : x = 1), x ≤ 1",
                       "theorem A.t' {x : ℝ} (h : x = 1) :\n  x ≤ 1 :=\n"),
         ),
-        ("theorem t.{u} (α : Type u) : α = α := by", Statement("", "t", ".{u}", "∀ (α : Type u), α = α", "theorem t.{u} (α : Type u) : α = α := by")),
-        ("theorem t : let x := 1; x = 1 := by", Statement("", "t", "", "let x := 1; x = 1", "theorem t : let x := 1; x = 1 := by")),
-        ("theorem t : f (n := 1) = {a := 2} := by", Statement("", "t", "", "f (n := 1) = {a := 2}", "theorem t : f (n := 1) = {a := 2} := by")),
-        ("theorem t : ∃ x : ℕ, x = 1 := by", Statement("", "t", "", "∃ x : ℕ, x = 1", "theorem t : ∃ x : ℕ, x = 1 := by")),
+        ("theorem t.{u} (α : Type u) : α = α := by", ("", "t", ".{u}", "∀ (α : Type u), α = α", "theorem t.{u} (α : Type u) : α = α := by")),
+        ("theorem t : let x := 1; x = 1 := by", ("", "t", "", "let x := 1; x = 1", "theorem t : let x := 1; x = 1 := by")),
+        ("theorem t : f (n := 1) = {a := 2} := by", ("", "t", "", "f (n := 1) = {a := 2}", "theorem t : f (n := 1) = {a := 2} := by")),
+        ("theorem t : ∃ x : ℕ, x = 1 := by", ("", "t", "", "∃ x : ℕ, x = 1", "theorem t : ∃ x : ℕ, x = 1 := by")),
         ("theorem t : 1 = 1 := rfl", None),
         ("theorem t : 1 = 1 := by rfl", None),
         ("theorem t := rfl", None),
@@ -38,8 +38,32 @@ from curate.verifying.provers.lean_statement import Statement, parse
         ("", None),
     ],
 )  # fmt: skip
-def test_statement(answer: str, statement: Statement | None) -> None:
-    assert parse(answer) == statement
+def test_statement(answer: str, statement: tuple[str, ...] | None) -> None:
+    found = parse(answer)
+    assert (found and found[:5]) == statement
+
+
+@pytest.mark.parametrize(
+    ("answer", "preamble", "scope", "head", "type_"),
+    [
+        ("theorem t : True := by", "", "", "theorem t : True", "True"),
+        ("theorem t : True", "", "", "theorem t : True", "True"),
+        ("open A\nopen Foo in\ntheorem t : True := by sorry", "open A\n", "open Foo in\n", "open Foo in\ntheorem t : True", "True"),
+        ("open Foo in\nopen Bar in\n@[simp] theorem t : True :=", "", "open Foo in\nopen Bar in\n",
+         "open Foo in\nopen Bar in\n@[simp] theorem t : True", "True"),
+        ("set_option maxRecDepth 9 in theorem t : True", "", "set_option maxRecDepth 9 in ",
+         "set_option maxRecDepth 9 in theorem t : True", "True"),
+        ("@[simp]\nprivate theorem t : True := by", "", "", "@[simp]\nprivate theorem t : True", "True"),
+        ("theorem t (x : ℝ) -- a number\n  : x = x -- itself\n := by", "", "",
+         "theorem t (x : ℝ)            \n  : x = x", "∀ (x : ℝ), x = x"),
+        ('theorem t : "--" = "a" := by', "", "", 'theorem t : "--" = "a"', '"--" = "a"'),
+    ],
+)  # fmt: skip
+def test_what_stands_around_a_statement(answer: str, preamble: str, scope: str, head: str, type_: str) -> None:
+    found = parse(answer)
+    assert found
+    assert (found.preamble, found.scope, found.head, found.type) == (preamble, scope, head, type_)
+    assert found.text == answer.removeprefix(preamble).removesuffix("sorry")
 
 
 def test_every_statement_of_minif2f_is_read() -> None:
@@ -111,6 +135,7 @@ def bare(text: str) -> str:
         ("#exitx", "#exit"),
         ("variable (t : 1 = 2)\ninclude t", "variable"),
         ("include t", "include"),
+        ("variable? [Fact False] => [Fact False]", "variable?"),
         ("set_option maxHeartbeats 400000 in\n  simp", None),
         ("set_option linter.unusedVariables false", None),
         ("-- sorry\n simp /- admit -/", None),
@@ -162,9 +187,13 @@ def test_any_jumble_is_read(text: str) -> None:
     assert forbidden(text) is None or "sorry" in text or "«" in text or "set_option" in text
 
 
-@pytest.mark.parametrize("piece", ["theorem t : ", ": let x ", "(", "set_option pp.x ", "/-", "import A\n", "x ", ":="])
+@pytest.mark.parametrize(
+    "piece", ["theorem t : ", ": let x ", "(", "open a in ", "@[a", "set_option pp.x ", "/-", "import A\n", "x ", ":="]
+)
 def test_long_texts_are_read(piece: str) -> None:
-    text = "theorem t : " + piece * (300_000 // len(piece))
+    many = piece * (300_000 // len(piece))
+    text = "theorem t : " + many
     parse(text)
+    parse(f"{many}\n theorem t : True")
     assert forbidden(text) in (None, "import")
     without_imports(text, text)
