@@ -51,7 +51,8 @@ def lean(
     """
     backend = _backend(server, project, repl, time_limit, memory_mb)
     asks = Lean(backend, form, header)
-    wall = 2 * (time_limit + HEADER_S + PATIENCE_S) + MARGIN_S
+    # the statement alone, and its proof, which a server may be asked twice
+    wall = 3 * (time_limit + HEADER_S + PATIENCE_S) + MARGIN_S
     return Verifier("lean", asks.extract, asks.compare, asks.gold, Limits(wall, 2 * memory_mb), PLACES)
 
 

@@ -155,6 +155,42 @@ def test_a_reply_of_the_server_that_cannot_be_read_is_an_error(plain: bytes) -> 
     assert reply.outcome == "error"
 
 
+def test_a_server_keeps_no_environment_where_nothing_is_imported() -> None:
+    with FakeKimina() as server:
+        for header in (HEADER, "", "\n"):
+            Kimina(server.url, 5)(header, "-- case ok")
+    assert [body["disable_cache"] for body in server.bodies] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("result", "reply", "n_asked"),
+    [
+        ({"error": "Lean process timed out", "response": None}, Failure("incorrect", "time_limit"), 2),
+        ({"error": "Lean REPL out of memory", "response": None}, Failure("incorrect", "memory_limit"), 2),
+        ({"error": "Lean REPL command timed out in 60 seconds"}, Failure("incorrect", "time_limit"), 1),
+        (
+            {
+                "error": None,
+                "response": {"messages": [{"severity": "error", "data": "error decoding json response in leanrepl"}]},
+            },
+            Failure("error", "lean server: error decoding json response in leanrepl"),
+            1,
+        ),
+        (
+            {"response": {"messages": [{"severity": "error", "pos": {"line": 1, "column": 0}, "data": "x"}], "env": 0}},
+            [Message("error", "x")],
+            1,
+        ),
+    ],
+)
+def test_a_server_is_asked_again_where_it_leaves_open_what_was_too_dear(
+    result: dict[str, object], reply: object, n_asked: int
+) -> None:
+    with FakeKimina(plain=orjson.dumps({"results": [{"custom_id": "proof", **result}]})) as server:
+        assert Kimina(server.url, 5)(HEADER, "x") == reply
+        assert len(server.bodies) == n_asked
+
+
 @pytest.mark.parametrize(
     ("text", "axioms"),
     [
