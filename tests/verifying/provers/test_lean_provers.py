@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from curate.verifying import get
 from curate.verifying.provers import lean_kimina
 from curate.verifying.provers.lean_kimina import Kimina, read_reply
-from curate.verifying.provers.lean_project import read_lines
+from curate.verifying.provers.lean_project import Project, read_lines
 from curate.verifying.provers.lean_repl import Repl
 from curate.verifying.provers.lean_reply import Failure, Message, axioms_of, judged, of_repl
 from curate.verifying.workers.pool import Pool
@@ -222,6 +222,40 @@ def test_a_lean_that_cannot_report_axioms_says_nothing_of_the_proof() -> None:
     refused = Message("error", "cannot use `#print axioms` in a `module`; consider temporarily removing the header")
     assert judged([refused], "t") == ("error", f"prover: {refused.text}")
     assert judged([refused, Message("error", "unsolved goals")], "t") == ("incorrect", "unsolved goals")
+
+
+ERROR = r'{"severity": "error", "data": "unsolved goals"}\n'
+FILL = r'{"severity": "warning", "data": "' + "x" * 1000 + r'"}\n'
+MANY = f"for i in 1 2 3 4 5 6 7 8 9; do for j in {' '.join('x' * 300)}; do printf '{FILL}'; done; done"  # 2.7 MB
+
+
+@pytest.mark.parametrize(
+    ("script", "reply"),
+    [
+        (f"printf '{ERROR}'; {MANY}; exit 1", ("incorrect", "unsolved goals")),
+        (f"{MANY}; printf '{ERROR}'; exit 1", ("incorrect", "unsolved goals")),
+        (f"{MANY}; printf '{ERROR}'; {MANY}; exit 1", Failure("incorrect", "output_limit")),
+        (f"{MANY}; kill -XFSZ $$", Failure("incorrect", "output_limit")),
+        (f"{MANY}; exit 2", Failure("error", "prover crashed: exit status 2")),
+        (
+            f'{MANY}; printf \'%s\n\' \'{{"severity": "info", "data": "\'"\'t\' does not depend on any axioms"\'"}}\'',
+            ("correct", None),
+        ),
+        (
+            r"""printf '{"severity": "error", "data": "token \342\200\250 here"}\n'; exit 1""",
+            ("incorrect", "token here"),
+        ),
+    ],
+)
+def test_a_proof_that_prints_too_much_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reply: object
+) -> None:
+    program = tmp_path / "lake"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    found = Project(tmp_path, 60, 500)(HEADER, "x")
+    assert (found if isinstance(found, Failure) else judged(found, "t")) == reply
 
 
 WORDS = st.sampled_from(
