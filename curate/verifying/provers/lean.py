@@ -15,7 +15,7 @@ from curate.errors import ConfigError
 from curate.records import Verdict
 from curate.verifying.provers.comments import lean_code
 from curate.verifying.provers.fence import FENCE, TEXT_AFTER, continued, fenced
-from curate.verifying.provers.lean_commands import forbidden, split_header, without_imports
+from curate.verifying.provers.lean_commands import forbidden, split_header, without_imports, without_preamble
 from curate.verifying.provers.lean_kimina import HEADER_S, PATIENCE_S, Kimina
 from curate.verifying.provers.lean_project import Project
 from curate.verifying.provers.lean_repl import Repl
@@ -108,6 +108,9 @@ class Lean:
             return Verdict("incorrect", extracted, "text after the proof")
         header, opening = split_header(self._preamble(asked))
         text = without_imports(lean_code(_plain(extracted)), header)
+        if self.form == "fence":
+            for preamble in (opening, split_header(asked.preamble)[1]):
+                text = without_preamble(text, preamble)
         if word := forbidden(text):
             return Verdict("incorrect", extracted, f"forbidden: {word}")
         if problem := self._answer_problem(header, opening, asked):

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from curate.verifying.provers.comments import lean_code
+
 _GAPS = ("sorry", "sorryAx", "admit", "native_decide", "axiom", "ofReduceBool", "reduceBool", "trustCompiler")
 _PROGRAMS = (
     *("unsafe", "implemented_by", "extern", "initialize", "builtin_initialize", "include_str", "polyrith"),
@@ -28,7 +30,9 @@ _HASHED = (
     *("eval", "exit", "reduce", "print", "check", "check_failure", "check_tactic", "synth", "guard", "guard_msgs"),
     *("guard_expr", "test", "find", "find_home", "lint", "html", "widget", "simp", "conv", "norm_num"),
 )
-_OPTIONS = re.compile(r"(?:maxHeartbeats|maxRecDepth|autoImplicit|(?:synthInstance|linter|pp)\.[\w.]+)")
+_OPTIONS = re.compile(
+    r"maxHeartbeats|maxRecDepth|autoImplicit|exponentiation\.threshold|(?:synthInstance|linter|pp|push_neg)\.[\w.]+"
+)
 # A name begins with a letter, after white space or a mark that is part of no longer token. Other letters and digits begin with the
 # end of another token, or may: `0sorry`, `1.e5sorry`, `x⁻¹sorry`, `'a'sorry`, `→osorry`. So may what is glued to `#eval`.
 _TOKEN = re.compile(
@@ -49,9 +53,17 @@ def split_header(text: str) -> tuple[str, str]:
 
 
 def without_imports(text: str, header: str) -> str:
-    """Return a text without the lines that import what the header imports: imports stand at the top of a file."""
+    """Return a text without the lines that import what the header imports, all of Mathlib where it imports ``Mathlib``."""
     known = set(_IMPORT.findall(header))
-    return _IMPORT.sub(lambda found: "" if found[1] in known else found[0], text)
+    roots = {"Mathlib", "Aesop"} if "Mathlib" in known else set()  # Mathlib imports Aesop
+    return _IMPORT.sub(lambda found: "" if found[1] in known or found[1].partition(".")[0] in roots else found[0], text)
+
+
+def without_preamble(code: str, preamble: str) -> str:
+    """Return a text without the lines that repeat a preamble in it: Lean has read them already; white space may differ."""
+    words = lean_code(preamble).split()
+    repeated = r"^[ \t]*" + r"\s+".join(map(re.escape, words)) + r"[ \t]*$"
+    return re.sub(repeated, "", code, count=1, flags=re.MULTILINE) if words else code
 
 
 def forbidden(code: str) -> str | None:

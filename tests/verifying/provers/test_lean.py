@@ -224,6 +224,16 @@ def test_a_fence_holds_the_whole_theorem_with_or_without_the_header(make: Maker,
     assert other.detail == "forbidden: import"
 
 
+def test_a_fence_may_repeat_the_preamble_of_the_answer(make: Maker, kimina: FakeKimina) -> None:
+    preamble = 'import Mathlib\nopen Real\nnotation3 "F" => 1\n-- what is asked of\ndef f (x : ℝ) := x + 1\n'
+    text = preamble.replace("\n", "\r\n").replace("-- what is asked of", "")
+    verifier = make("kimina", form="fence")
+    verdict = verifier(f"```lean4\n-- first\n{text}{ANSWER}  linarith; case_ok\n```", f"{preamble}{ANSWER}")
+    assert verdict.outcome == "correct"
+    assert kimina.bodies[1]["codes"][0]["proof"].count("def f ") == 1
+    assert verifier(f"```lean4\n{text}{ANSWER}\n```", ANSWER).detail == "forbidden: notation3"
+
+
 def test_gold_is_the_reference_in_the_form_of_a_completion(make: Maker) -> None:
     for form, reference in (("continuation", "  linarith; case_ok"), ("fence", f"{ANSWER}  linarith; case_ok")):
         verifier = make("kimina", form=form)

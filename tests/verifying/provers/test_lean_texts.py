@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.verifying.provers.comments import lean_code
-from curate.verifying.provers.lean_commands import forbidden, split_header, without_imports
+from curate.verifying.provers.lean_commands import forbidden, split_header, without_imports, without_preamble
 from curate.verifying.provers.lean_statement import parse
 
 
@@ -138,6 +138,8 @@ def bare(text: str) -> str:
         ("variable? [Fact False] => [Fact False]", "variable?"),
         ("set_option maxHeartbeats 400000 in\n  simp", None),
         ("set_option linter.unusedVariables false", None),
+        ("set_option exponentiation.threshold 500 in", None),
+        ("set_option push_neg.use_distrib true in", None),
         ("-- sorry\n simp /- admit -/", None),
         ("simp [h⁻¹, n !, (n)!, 5!] -- admit", None),
         ("exact ⟨fun h => h.1, by norm_num⟩ /-- macro -/", None),
@@ -158,6 +160,26 @@ def test_imports_are_cut_from_what_follows_and_dropped_where_the_header_has_them
     assert split_header("import A\nimport B.C\nopen D\n") == ("import A\nimport B.C", "\nopen D\n")
     assert split_header("open D\n") == ("", "open D\n")
     assert without_imports("import A\nimport E\ntheorem t", "import A\nimport B") == "\nimport E\ntheorem t"
+    ours = "import Mathlib.Data.Real.Basic\nimport Aesop\nimport Mathlib\nimport MathlibExtras"
+    assert without_imports(ours, "import Mathlib").split() == ["import", "MathlibExtras"]
+    assert without_imports(ours, "import Mathlib.Data.Real.Basic").split("\n")[1:] == ours.split("\n")[1:]
+
+
+@pytest.mark.parametrize(
+    ("code", "preamble", "left"),
+    [
+        ("def f := 1\ntheorem t", "def f := 1\n", "\ntheorem t"),
+        ("\n open A\ndef f :=\n  1\n\ntheorem t", "-- f\ndef f := 1\n", "\n open A\n\n\ntheorem t"),
+        ("universe  u\nopen A\ntheorem t", "universe u\n\nopen A", "\ntheorem t"),
+        ("open A\nopen A\ntheorem t", "open A", "\nopen A\ntheorem t"),
+        ("open A B\ntheorem t", "open A", "open A B\ntheorem t"),
+        ("open A in\ntheorem t", "open A", "open A in\ntheorem t"),
+        ("theorem t", "", "theorem t"),
+        ("theorem t", "-- none", "theorem t"),
+    ],
+)
+def test_a_preamble_that_is_repeated_is_cut_out(code: str, preamble: str, left: str) -> None:
+    assert without_preamble(code, preamble) == left
 
 
 PIECES = [
