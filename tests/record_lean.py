@@ -58,6 +58,7 @@ TEXTS = {
 }
 
 
+TAKEN = "theorem True.intro : True := by\n"
 UNREAD = "theorem swap (x : ℝ) : x = x := by\n"
 KILLED = '#!/bin/sh\n(sleep 5; kill -KILL $$) &\nexec {lake} "$@"\n'
 
@@ -70,6 +71,7 @@ def main(project: str, seconds: int) -> None:
         found[case] = recorded(case, replies[1], seconds)
         if case == "error":
             found["statement"] = recorded("statement", replies[0], seconds)
+    found["taken"] = recorded("taken", asked(project, seconds, "-- nothing", TAKEN)[0], seconds)
     found["unread_statement"] = recorded("unread_statement", asked(project, seconds, UNREAD, UNREAD)[0], seconds)
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "lake"

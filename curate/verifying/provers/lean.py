@@ -19,7 +19,7 @@ from curate.verifying.provers.lean_commands import forbidden, split_header, with
 from curate.verifying.provers.lean_kimina import HEADER_S, PATIENCE_S, Kimina
 from curate.verifying.provers.lean_project import Project
 from curate.verifying.provers.lean_repl import Repl
-from curate.verifying.provers.lean_reply import Backend, Failure, judged, one_line
+from curate.verifying.provers.lean_reply import Backend, Failure, Message, judged, one_line
 from curate.verifying.provers.lean_statement import Statement, parse
 from curate.verifying.verifier import Limits, Verifier
 
@@ -27,6 +27,7 @@ from curate.verifying.verifier import Limits, Verifier
 HEADER = "import Mathlib\nimport Aesop\n\nset_option maxHeartbeats 0\n\nopen BigOperators Real Nat Topology Rat\n"
 LANGUAGES = ("lean4", "lean")
 MARGIN_S = 30
+TAKEN = "unexpected success"  # of `#check_failure`
 _LINE_END = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 PLACES = frozenset({"server", "project", "repl"})
 
@@ -139,9 +140,15 @@ class Lean:
             reply = self.backend(header, body)
             if isinstance(reply, Failure):  # may be better the next time
                 return reply.detail if reply.outcome == "error" else f"answer cannot be read: {reply.detail}"
-            errors = [one_line(message.text).replace("_alone", "") for message in reply if message.severity == "error"]
-            self._answer_problems[header, body] = f"answer cannot be read: {errors[0]}" if errors else None
+            self._answer_problems[header, body] = _problem(reply)
         return self._answer_problems[header, body]
+
+
+def _problem(reply: list[Message]) -> str | None:
+    errors = [one_line(message.text).replace("_alone", "") for message in reply if message.severity == "error"]
+    if errors[:1] == [TAKEN]:
+        return "answer: the name of its theorem is taken"
+    return f"answer cannot be read: {errors[0]}" if errors else None
 
 
 def _fenced(completion: str) -> str | None:

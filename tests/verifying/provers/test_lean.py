@@ -176,6 +176,12 @@ def test_an_answer_is_asked_once_without_a_proof_before_its_first_proof(make: Ma
     )
 
 
+def test_a_statement_whose_name_the_library_has_asks_for_nothing(make: Maker) -> None:
+    answer = f"-- statement taken\n{ANSWER.replace('double', 'True.intro')}"
+    verdict = make("lake", form="fence")("```lean4\n-- nothing, case_ok\n```", answer)
+    assert (verdict.outcome, verdict.detail) == ("error", "answer: the name of its theorem is taken")
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     ("statement", "detail"),

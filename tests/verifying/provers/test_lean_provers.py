@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -48,6 +49,15 @@ def test_a_repl_that_has_grown_is_started_anew(repl: Repl) -> None:
     assert repl(HEADER, "-- case ok -- grow 120") == repl(HEADER, "-- case ok")
     assert pid(repl) != first
     assert not Path(f"/proc/{first}").exists()
+    assert repl._headers == {HEADER: 0}
+
+
+def test_a_repl_that_has_died_between_two_proofs_is_started_anew(repl: Repl) -> None:
+    first = repl(HEADER, "-- case ok")
+    assert repl._process
+    os.kill(pid(repl), signal.SIGKILL)
+    os.waitid(os.P_PID, pid(repl), os.WEXITED | os.WNOWAIT)
+    assert repl(HEADER, "-- case ok") == first
     assert repl._headers == {HEADER: 0}
 
 
