@@ -63,7 +63,8 @@ class Kimina:
     def _post(self, content: bytes) -> Any:
         request = urllib.request.Request(self.url, content, {"Content-Type": "application/json"})
         with _OPENER.open(request, timeout=self.time_limit + HEADER_S) as response:
-            return orjson.loads(response.read(MOST_BYTES))
+            content = response.read(MOST_BYTES + 1)
+        return orjson.loads(content) if len(content) <= MOST_BYTES else Failure("incorrect", "output_limit")
 
 
 def read_reply(reply: Any) -> Reply:

@@ -165,6 +165,12 @@ def test_a_reply_of_the_server_that_cannot_be_read_is_an_error(plain: bytes) -> 
     assert reply.outcome == "error"
 
 
+def test_a_proof_whose_messages_fill_the_reply_is_over_its_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lean_kimina, "MOST_BYTES", 50)
+    with FakeKimina() as server:
+        assert Kimina(server.url, 5)(HEADER, "-- case ok") == Failure("incorrect", "output_limit")
+
+
 def test_a_server_keeps_no_environment_where_nothing_is_imported() -> None:
     with FakeKimina() as server:
         for header in (HEADER, "", "\n"):
