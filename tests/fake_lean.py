@@ -1,7 +1,7 @@
 """Provers that replay recorded sessions: a Kimina server on loopback, and a ``lake`` that stands in for Lean and the REPL.
 
-The proof that is asked names its case in a comment, ``-- case NAME``; a request without one is about a statement alone,
-or a header.
+The proof that is asked names its case, ``case_NAME`` (not in a comment: those are not sent); a request without one is about
+a statement alone, or a header.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 SESSIONS = Path(__file__).parent / "verifying" / "provers" / "lean_sessions"
-_CASE = re.compile(r"-- case (\w+)")
+_CASE = re.compile(r"\bcase[ _](\w+)")
 _STATEMENT = re.compile(r"-- statement (\w+)")
 _THEOREM = re.compile(r"#print axioms (\w+)")
 

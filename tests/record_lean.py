@@ -58,6 +58,7 @@ TEXTS = {
 }
 
 
+TAKEN = "theorem True.intro : True := by\n"
 UNREAD = "theorem swap (x : ℝ) : x = x := by\n"
 KILLED = '#!/bin/sh\n(sleep 5; kill -KILL $$) &\nexec {lake} "$@"\n'
 
@@ -67,10 +68,11 @@ def main(project: str, seconds: int) -> None:
     found: dict[str, dict[str, Any]] = {}
     for case, text in TEXTS.items():
         replies = asked(project, seconds, text, ANSWER)
-        found[case] = recorded(case, replies[0], seconds)
+        found[case] = recorded(case, replies[1], seconds)
         if case == "error":
-            found["statement"] = recorded("statement", replies[1], seconds)
-    found["unread_statement"] = recorded("unread_statement", asked(project, seconds, UNREAD, UNREAD)[1], seconds)
+            found["statement"] = recorded("statement", replies[0], seconds)
+    found["taken"] = recorded("taken", asked(project, seconds, "-- nothing", TAKEN)[0], seconds)
+    found["unread_statement"] = recorded("unread_statement", asked(project, seconds, UNREAD, UNREAD)[0], seconds)
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "lake"
         program.write_text(KILLED.format(lake=shutil.which("lake")))

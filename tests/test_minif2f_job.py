@@ -22,15 +22,15 @@ from fake_server import FakeServer
 JOB = Path(__file__).parent.parent / "jobs" / "minif2f.toml"
 N_PROMPTS = 12
 SCRIPT = {  # what the sampler says -> outcome and how the detail begins
-    "  linarith -- case ok\n```\n": ("correct", None),
-    "  norm_num -- case ok_without_axioms\n```": ("correct", None),
-    "  linarith -- case error\n```\n": ("incorrect", "linarith failed"),
+    "  linarith; case_ok\n```\n": ("correct", None),
+    "  norm_num; case_ok_without_axioms\n```": ("correct", None),
+    "  linarith; case_error\n```\n": ("incorrect", "linarith failed"),
     "  simp\n  sorry\n```\n": ("incorrect", "forbidden: sorry"),
-    "  exact? -- case sorry\n```\n": ("incorrect", "sorry"),
-    "  decide -- case timeout\n```\n": ("incorrect", "time_limit"),
-    "  linarith -- case ok\n```\nThis proves it.": ("incorrect", "text after the proof"),
+    "  exact?; case_sorry\n```\n": ("incorrect", "sorry"),
+    "  decide; case_timeout\n```\n": ("incorrect", "time_limit"),
+    "  linarith; case_ok\n```\nThis proves it.": ("incorrect", "text after the proof"),
     "  linarith": ("unparsable", "no closed proof fence"),
-    "  omega -- case crash\n```\n": ("error", "lean server: HTTP status 500"),
+    "  omega; case_crash\n```\n": ("error", "lean server: HTTP status 500"),
 }
 
 

@@ -1,7 +1,8 @@
 """Blanks comments and strings of Coq and Lean texts, so that what is left can be searched for commands.
 
-The text keeps its length and its lines. Where these scanners and a prover's lexer could disagree they leave more than
-they should: a text is then refused rather than let through. Linear in the text.
+The text keeps its length and its lines. Where the scanner of Coq and Coq's lexer could disagree it leaves more than it
+should: a text is then refused rather than let through. Of a Lean proof only what is left is sent to Lean, so that a
+disagreement can hide nothing. Linear in the text.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ _VISIBLE = re.compile(r"\S")
 _COQ = re.compile(r'\(\*|"')
 _COQ_COMMENT = re.compile(r'\(\*|\*\)|"')
 _LEAN = re.compile(
-    r"""/-|--|(?P<raw>(?<![\w'!?])r\#*)"|"|«[^»]*»?
+    r"""//|/-|--|(?P<raw>(?<![\w'!?])r\#*)"|"|«[^»]*»?
        |(?<![\w'!?])'(?:\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)|[^\\'])'""",
     re.VERBOSE | re.DOTALL,
 )
@@ -32,24 +33,26 @@ def coq_code(text: str) -> str:
     return _blanked(text, spans)
 
 
-def lean_code(text: str) -> str:
-    """Return a Lean text with spaces for its comments, of which ``/-`` nests, for its characters and for its strings.
+def lean_code(text: str, strings: bool = True) -> str:
+    """Return a Lean text with spaces for its comments, of which ``/-`` nests; without ``strings`` for its strings and characters too.
 
-    Names in ``«»`` stay, and strings with a brace: what is interpolated there is code. What is not closed goes to the end.
+    Names in ``«»`` stay. From a comment on that is not closed everything stays, so that Lean refuses it.
     """
     spans, at = [], 0
     while found := _LEAN.search(text, at):
         start, at = found.start(), found.end()
         token = found.group()
         if token == "/-":
-            at = _after_lean_comment(text, at)
+            if (end := _after_lean_comment(text, at)) is None:
+                break
+            at = end
         elif token == "--":
             at = len(text) if (end := text.find("\n", at)) < 0 else end
         elif found["raw"]:
             at = _after(text, '"' + found["raw"][1:], at)
         elif token == '"':
             at = _end(_LEAN_STRING.match(text, at))
-        if token[0] != "«" and not (token[-1] == '"' and text.find("{", start, at) >= 0):
+        if token in ("/-", "--") or not (strings or token == "//" or token[0] == "«"):
             spans.append((start, at))
     return _blanked(text, spans)
 
@@ -75,12 +78,12 @@ def _after_coq_comment(text: str, at: int) -> int:
     return len(text) if depth else at
 
 
-def _after_lean_comment(text: str, at: int) -> int:
-    depth = 1
+def _after_lean_comment(text: str, at: int) -> int | None:
+    depth, at = 1, at + 1  # as Lean does: `/-/` opens a comment and does not close it
     while depth and (found := _LEAN_COMMENT.search(text, at)):
         at = found.end()
         depth += 1 if found.group() == "/-" else -1
-    return len(text) if depth else at
+    return None if depth else at
 
 
 def _blanked(text: str, spans: list[tuple[int, int]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from hashlib import blake2b
@@ -12,12 +13,13 @@ from pydantic import Field
 
 from curate.errors import ConfigError
 from curate.records import Verdict
+from curate.verifying.provers.comments import lean_code
 from curate.verifying.provers.fence import FENCE, TEXT_AFTER, continued, fenced
-from curate.verifying.provers.lean_commands import forbidden, split_header, without_imports
+from curate.verifying.provers.lean_commands import forbidden, split_header, without_imports, without_preamble
 from curate.verifying.provers.lean_kimina import HEADER_S, PATIENCE_S, Kimina
 from curate.verifying.provers.lean_project import Project
 from curate.verifying.provers.lean_repl import Repl
-from curate.verifying.provers.lean_reply import Backend, Failure, judged, one_line
+from curate.verifying.provers.lean_reply import Backend, Failure, Message, judged, one_line
 from curate.verifying.provers.lean_statement import Statement, parse
 from curate.verifying.verifier import MOST_MB, MOST_SECONDS, Limits, Verifier
 
@@ -25,6 +27,8 @@ from curate.verifying.verifier import MOST_MB, MOST_SECONDS, Limits, Verifier
 HEADER = "import Mathlib\nimport Aesop\n\nset_option maxHeartbeats 0\n\nopen BigOperators Real Nat Topology Rat\n"
 LANGUAGES = ("lean4", "lean")
 MARGIN_S = 30
+TAKEN = "unexpected success"  # of `#check_failure`
+_LINE_END = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 PLACES = frozenset({"server", "project", "repl"})
 
 
@@ -48,7 +52,8 @@ def lean(
     """
     backend = _backend(server, project, repl, time_limit, memory_mb)
     asks = Lean(backend, form, header)
-    wall = 2 * (time_limit + HEADER_S + PATIENCE_S) + MARGIN_S
+    # the statement alone, and its proof, which a server may be asked twice
+    wall = 3 * (time_limit + HEADER_S + PATIENCE_S) + MARGIN_S
     return Verifier("lean", asks.extract, asks.compare, asks.gold, Limits(wall, 2 * memory_mb), PLACES)
 
 
@@ -94,6 +99,7 @@ class Lean:
 
     def compare(self, extracted: str | None, answer: str) -> Verdict:
         """Have a proof read, with its theorem checked against the asked statement, and its axioms reported."""
+        answer = _plain(answer)
         asked = parse(answer)
         if asked is None:
             return Verdict("error", extracted, "answer is no Lean statement: write theorem NAME : TYPE := by")
@@ -102,46 +108,67 @@ class Lean:
         if extracted.endswith(TEXT_AFTER):
             return Verdict("incorrect", extracted, "text after the proof")
         header, opening = split_header(self._preamble(asked))
-        text = without_imports(extracted, header)
+        text = without_imports(lean_code(_plain(extracted)), header)
+        if self.form == "fence":
+            for preamble in (opening, split_header(asked.preamble)[1]):
+                text = without_preamble(text, preamble)
         if word := forbidden(text):
             return Verdict("incorrect", extracted, f"forbidden: {word}")
+        if problem := self._answer_problem(header, opening, asked):
+            return Verdict("error", extracted, problem)
         if self.form == "continuation":
             text = asked.text + text
         # A text cannot hold its own hash, so it can neither name nor replace what is called by it.
         mark = blake2b(f"{answer}|{text}".encode(errors="replace"), digest_size=16).hexdigest()
-        outcome, detail = self._checked(header, opening, text, asked, mark)
+        body = f"{opening}{_stated(asked, mark)}\n{text}\n\n{_question(asked, mark)}"
+        reply = self.backend(header, body)
+        outcome, detail = reply if isinstance(reply, Failure) else judged(reply, f"checked_{mark}")
         return Verdict(outcome, extracted, detail and detail.replace(f"_{mark}", ""))  # type: ignore[arg-type]
 
     def _preamble(self, asked: Statement) -> str:
         return asked.preamble if split_header(asked.preamble)[0] else self.header + asked.preamble
 
-    def _checked(self, header: str, opening: str, text: str, asked: Statement, mark: str) -> tuple[str, str | None]:
-        theorem = f"checked_{mark}"
-        question = f"theorem {theorem} : asked_{mark} := @{asked.name}\n#print axioms {theorem}\n"
-        reply = self.backend(header, f"{opening}{_stated(asked, mark)}\n{text}\n\n{question}")
-        if isinstance(reply, Failure):
-            return reply.outcome, reply.detail
-        outcome, detail = judged(reply, theorem)
-        if outcome == "incorrect" and (problem := self._answer_problem(header, opening, asked)):
-            return "error", problem
-        return outcome, detail
-
     def _answer_problem(self, header: str, opening: str, asked: Statement) -> str | None:
-        """Say why the header or the statement itself cannot be read; null where they can."""
-        key = header, opening + asked.levels + asked.type
-        if key not in self._answer_problems:
-            reply = self.backend(header, opening + _stated(asked, "alone"))
+        """Say why the header or the statement cannot be read, with ``sorry`` as its proof; null where they can.
+
+        It is asked before any proof: what cannot be read, or is too dear, without a proof is no proof's fault. Nor is there
+        anything to prove where the theorem's name has a meaning already: a text without it would pass.
+        """
+        unproven = f"#check_failure @{asked.name}\n\n{asked.head}\n:= sorry"
+        body = f"{opening}{_stated(asked, 'alone')}\n{unproven}\n\n{_question(asked, 'alone')}"
+        if (header, body) not in self._answer_problems:
+            reply = self.backend(header, body)
             if isinstance(reply, Failure):  # may be better the next time
                 return reply.detail if reply.outcome == "error" else f"answer cannot be read: {reply.detail}"
-            errors = [one_line(message.text) for message in reply if message.severity == "error"]
-            self._answer_problems[key] = f"answer cannot be read: {errors[0]}" if errors else None
-        return self._answer_problems[key]
+            self._answer_problems[header, body] = _problem(reply)
+        return self._answer_problems[header, body]
+
+
+def _problem(reply: list[Message]) -> str | None:
+    errors = [one_line(message.text).replace("_alone", "") for message in reply if message.severity == "error"]
+    if errors[:1] == [TAKEN]:
+        return "answer: the name of its theorem is taken"
+    return f"answer cannot be read: {errors[0]}" if errors else None
 
 
 def _fenced(completion: str) -> str | None:
     return fenced(completion, LANGUAGES)
 
 
+def _plain(text: str) -> str:
+    """Return a text with the lines that a Kimina server makes of it, wherever Python ends one, and without lone surrogates."""
+    return _LINE_END.sub("\n", text.encode(errors="replace").decode())
+
+
 def _stated(asked: Statement, mark: str) -> str:
     """Return what stands before the completion: the asked type gets its meaning before the completion can change any."""
-    return f"\ndef asked_{mark}{asked.levels} : Prop :=\n  {asked.type}\n"
+    return f"\n{asked.scope}def asked_{mark}{asked.levels} : Prop :=\n  {asked.type}\n"
+
+
+def _question(asked: Statement, mark: str) -> str:
+    """Return what stands after the completion; a ``checked`` that took over hypotheses has another type, and is an error."""
+    return (
+        f"theorem checked_{mark} : asked_{mark} := @{asked.name}\n"
+        f"#guard_expr type_of% @checked_{mark} =~ asked_{mark}\n"
+        f"#print axioms checked_{mark}\n"
+    )

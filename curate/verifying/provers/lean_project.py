@@ -20,7 +20,10 @@ class Project:
         self.project, self.time_limit, self.memory_mb = project, time_limit, memory_mb
 
     def __call__(self, header: str, body: str) -> Reply:
-        """Have a file read; the time limit is that of the whole file, its header too."""
+        """Have a file read; the time limit is that of the whole file, its header too.
+
+        Where it prints so much that not all is read, and that it fails is all that is seen, that is the proof's failure.
+        """
         with tempfile.TemporaryDirectory(prefix="curate-lean-") as folder:
             file = Path(folder) / "Proof.lean"
             file.write_text(f"{header}\n{body}", "utf-8", "replace")
@@ -31,14 +34,17 @@ class Project:
         found = read_lines(ran.output)
         if isinstance(found, Failure) or ran.status == 0:
             return found
-        is_told = ran.status == 1 and any(message.severity == "error" for message in found)
-        return found if is_told else crash(ran.status, ran.errors)
+        if ran.status == 1 and any(message.severity == "error" for message in found):
+            return found
+        if ran.is_cut and (ran.status == 1 or ran.is_out_of_room):
+            return Failure("incorrect", "output_limit")
+        return crash(ran.status, ran.errors)
 
 
 def read_lines(output: str) -> Reply:
     """Read one JSON message a line; a failure where a line that opens with a brace is none, other lines are no messages."""
     found: list[Message] = []
-    for line in output.splitlines():
+    for line in output.split("\n"):  # a message may hold what splitlines() takes for a line's end
         if not line.startswith("{"):
             continue
         try:

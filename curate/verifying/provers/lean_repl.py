@@ -39,6 +39,10 @@ class Repl:
 
     def __call__(self, header: str, body: str) -> Reply:
         """Have a body read after its header, which is read once; a process that hangs, swells or dies is replaced."""
+        if (
+            self._process and self._process.poll() is not None
+        ):  # it has died between two proofs, and its headers with it
+            self.close()
         reply = self._header(header) if header not in self._headers else []
         if isinstance(reply, list) and not any(message.severity == "error" for message in reply):
             reply = _reply(self._ask({"cmd": body, "env": self._headers[header]}, self.time_limit))
@@ -61,7 +65,7 @@ class Repl:
 
     def _ask(self, command: dict[str, Any], seconds: float) -> Any:
         """Send a command and return what is replied, or a failure after which the process is gone."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
             try:
                 self._start()
             except OSError as error:

@@ -11,6 +11,10 @@ from curate.verifying.provers.comments import lean_code
 _THEOREM = re.compile(
     r"(?:\A|(?<=\s))(?:theorem|lemma)\s+(?P<name>[^\s.:(){}\[\]⦃«]+(?:\.[^\s.:(){}\[\]⦃«]+)*)(?P<levels>\.\{[^}]*\})?(?=[\s:({\[⦃])"
 )
+_BEFORE = re.compile(
+    r"(?P<scope>(?:\b(?:open|set_option)\b[^\n]*\bin\s+)*)(?:@\[[^\]]*\]\s*|(?:private|protected|nonrec)\s+)*\Z"
+)
+MOST_BEFORE = 2000  # characters of what may stand before the theorem and belongs to it
 _MARK = re.compile(r"[(\[{⦃⟨]|[)\]}⦄⟩]|:=?")
 _REST = re.compile(r"\s*(?:by\b)?\s*(?P<sorry>sorry)?\s*")
 
@@ -18,7 +22,8 @@ _REST = re.compile(r"\s*(?:by\b)?\s*(?P<sorry>sorry)?\s*")
 class Statement(NamedTuple):
     """What comes before the theorem (imports, ``open``), its name, its universe levels, and its type with the binders in front.
 
-    ``text`` is the theorem as it is written, up to ``:=`` or ``:= by``: what a completion goes on from.
+    ``text`` is the theorem as it is written, up to ``:=`` or ``:= by``: what a completion goes on from. ``head`` is the
+    same up to its type, and ``scope`` the ``open ... in`` that it begins with.
     """
 
     preamble: str
@@ -26,6 +31,8 @@ class Statement(NamedTuple):
     levels: str
     type: str
     text: str
+    head: str
+    scope: str
 
 
 def parse(answer: str) -> Statement | None:
@@ -33,7 +40,7 @@ def parse(answer: str) -> Statement | None:
 
     The last theorem of the text is the one that is asked. Null where there is none, or where more follows it.
     """
-    code = lean_code(answer)
+    code, spoken = lean_code(answer, strings=False), lean_code(answer)
     found = last(_THEOREM.finditer(code))
     if found is None:
         return None
@@ -43,12 +50,16 @@ def parse(answer: str) -> Statement | None:
     rest = _REST.fullmatch(code, min(end + 2, len(code)))
     if rest is None:
         return None
-    binders, goal = answer[found.end() : colon].strip(), answer[colon + 1 : end].strip()
+    binders, goal = spoken[found.end() : colon].strip(), spoken[colon + 1 : end].strip()
     if not goal:
         return None
-    text = answer[found.start() : rest.start("sorry") if rest["sorry"] else len(answer)]
+    before = _BEFORE.search(code, max(0, found.start() - MOST_BEFORE), found.start())
+    start, scope = (before.start(), before["scope"]) if before else (found.start(), "")
+    text = answer[start : rest.start("sorry") if rest["sorry"] else len(answer)]
     whole = f"∀ {binders}, {goal}" if binders else goal
-    return Statement(answer[: found.start()], found["name"], found["levels"] or "", whole, text)
+    return Statement(
+        answer[:start], found["name"], found["levels"] or "", whole, text, spoken[start:end].strip(), scope
+    )
 
 
 def _places(code: str, start: int) -> tuple[int | None, int]:

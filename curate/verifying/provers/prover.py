@@ -34,11 +34,17 @@ class Ran:
     status: int | None
     output: str
     errors: str
+    is_cut: bool = False  # whether there was more output
 
     @property
     def is_out_of_time(self) -> bool:
         """Whether it used up its CPU time."""
         return self.status == 128 + signal.SIGXCPU
+
+    @property
+    def is_out_of_room(self) -> bool:
+        """Whether it was ended for the size of a file that it wrote."""
+        return self.status == 128 + signal.SIGXFSZ
 
 
 def run(
@@ -53,7 +59,8 @@ def run(
     """Run a command that may write into ``folder``, in ``work`` or else there.
 
     Limits: ``wall_s`` seconds, ``cpu_s`` seconds of CPU a process, ``memory_mb`` MB of addresses a process. Its
-    environment is PATH, ``folder`` as its home, and ``environment``. The first MiB of what it prints is kept.
+    environment is PATH, ``folder`` as its home, and ``environment``. Of what it prints the first and the last MiB are kept,
+    in whole lines.
     """
     limits = [str(cpu_s or ""), str(memory_mb * 1000) if memory_mb else "", str(MOST_WRITTEN_MB * 2000)]
     variables = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder), "LC_ALL": "C.UTF-8"}
@@ -73,7 +80,8 @@ def run(
             status = None
         finally:
             end(process)
-        return Ran(None if status is None else exit_status(status), _text(output), _text(errors))
+        is_cut = output.seek(0, os.SEEK_END) > 2 * READ
+        return Ran(None if status is None else exit_status(status), _text(output), _text(errors), is_cut)
 
 
 def exit_status(returned: int) -> int:
@@ -111,8 +119,14 @@ def _can_confine() -> bool:
 
 
 def _text(file: IO[bytes]) -> str:
+    size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    return file.read(READ).decode(errors="replace")
+    if size <= 2 * READ:
+        return file.read().decode(errors="replace")
+    first, _, _ = file.read(READ).rpartition(b"\n")
+    file.seek(size - READ)
+    _, _, last = file.read(READ).partition(b"\n")
+    return (first + b"\n" + last).decode(errors="replace")
 
 
 def complaint(errors: str, most: int = 200) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from curate.verifying import get
 from curate.verifying.provers import lean_kimina
 from curate.verifying.provers.lean_kimina import Kimina, read_reply
-from curate.verifying.provers.lean_project import read_lines
+from curate.verifying.provers.lean_project import Project, read_lines
 from curate.verifying.provers.lean_repl import Repl
 from curate.verifying.provers.lean_reply import Failure, Message, axioms_of, judged, of_repl
 from curate.verifying.workers.pool import Pool
@@ -48,6 +49,15 @@ def test_a_repl_that_has_grown_is_started_anew(repl: Repl) -> None:
     assert repl(HEADER, "-- case ok -- grow 120") == repl(HEADER, "-- case ok")
     assert pid(repl) != first
     assert not Path(f"/proc/{first}").exists()
+    assert repl._headers == {HEADER: 0}
+
+
+def test_a_repl_that_has_died_between_two_proofs_is_started_anew(repl: Repl) -> None:
+    first = repl(HEADER, "-- case ok")
+    assert repl._process
+    os.kill(pid(repl), signal.SIGKILL)
+    os.waitid(os.P_PID, pid(repl), os.WEXITED | os.WNOWAIT)
+    assert repl(HEADER, "-- case ok") == first
     assert repl._headers == {HEADER: 0}
 
 
@@ -104,7 +114,7 @@ def test_in_a_pool_a_worker_keeps_its_repl_and_leaves_none(tmp_path: Path, monke
 
 
 def outcomes(pool: Pool, *cases: str) -> list[str]:
-    pairs = [(f"  rfl -- case {case}", "theorem t : 1 = 1 := by\n") for case in cases]
+    pairs = [(f"  rfl; case_{case}", "theorem t : 1 = 1 := by\n") for case in cases]
     return [verdict.outcome for verdict, _ in pool.verdicts(pairs)]
 
 
@@ -155,6 +165,48 @@ def test_a_reply_of_the_server_that_cannot_be_read_is_an_error(plain: bytes) -> 
     assert reply.outcome == "error"
 
 
+def test_a_proof_whose_messages_fill_the_reply_is_over_its_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lean_kimina, "MOST_BYTES", 50)
+    with FakeKimina() as server:
+        assert Kimina(server.url, 5)(HEADER, "-- case ok") == Failure("incorrect", "output_limit")
+
+
+def test_a_server_keeps_no_environment_where_nothing_is_imported() -> None:
+    with FakeKimina() as server:
+        for header in (HEADER, "", "\n"):
+            Kimina(server.url, 5)(header, "-- case ok")
+    assert [body["disable_cache"] for body in server.bodies] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("result", "reply", "n_asked"),
+    [
+        ({"error": "Lean process timed out", "response": None}, Failure("incorrect", "time_limit"), 2),
+        ({"error": "Lean REPL out of memory", "response": None}, Failure("incorrect", "memory_limit"), 2),
+        ({"error": "Lean REPL command timed out in 60 seconds"}, Failure("incorrect", "time_limit"), 1),
+        (
+            {
+                "error": None,
+                "response": {"messages": [{"severity": "error", "data": "error decoding json response in leanrepl"}]},
+            },
+            Failure("error", "lean server: error decoding json response in leanrepl"),
+            1,
+        ),
+        (
+            {"response": {"messages": [{"severity": "error", "pos": {"line": 1, "column": 0}, "data": "x"}], "env": 0}},
+            [Message("error", "x")],
+            1,
+        ),
+    ],
+)
+def test_a_server_is_asked_again_where_it_leaves_open_what_was_too_dear(
+    result: dict[str, object], reply: object, n_asked: int
+) -> None:
+    with FakeKimina(plain=orjson.dumps({"results": [{"custom_id": "proof", **result}]})) as server:
+        assert Kimina(server.url, 5)(HEADER, "x") == reply
+        assert len(server.bodies) == n_asked
+
+
 @pytest.mark.parametrize(
     ("text", "axioms"),
     [
@@ -186,6 +238,40 @@ def test_a_lean_that_cannot_report_axioms_says_nothing_of_the_proof() -> None:
     refused = Message("error", "cannot use `#print axioms` in a `module`; consider temporarily removing the header")
     assert judged([refused], "t") == ("error", f"prover: {refused.text}")
     assert judged([refused, Message("error", "unsolved goals")], "t") == ("incorrect", "unsolved goals")
+
+
+ERROR = r'{"severity": "error", "data": "unsolved goals"}\n'
+FILL = r'{"severity": "warning", "data": "' + "x" * 1000 + r'"}\n'
+MANY = f"for i in 1 2 3 4 5 6 7 8 9; do for j in {' '.join('x' * 300)}; do printf '{FILL}'; done; done"  # 2.7 MB
+
+
+@pytest.mark.parametrize(
+    ("script", "reply"),
+    [
+        (f"printf '{ERROR}'; {MANY}; exit 1", ("incorrect", "unsolved goals")),
+        (f"{MANY}; printf '{ERROR}'; exit 1", ("incorrect", "unsolved goals")),
+        (f"{MANY}; printf '{ERROR}'; {MANY}; exit 1", Failure("incorrect", "output_limit")),
+        (f"{MANY}; kill -XFSZ $$", Failure("incorrect", "output_limit")),
+        (f"{MANY}; exit 2", Failure("error", "prover crashed: exit status 2")),
+        (
+            f'{MANY}; printf \'%s\n\' \'{{"severity": "info", "data": "\'"\'t\' does not depend on any axioms"\'"}}\'',
+            ("correct", None),
+        ),
+        (
+            r"""printf '{"severity": "error", "data": "token \342\200\250 here"}\n'; exit 1""",
+            ("incorrect", "token here"),
+        ),
+    ],
+)
+def test_a_proof_that_prints_too_much_is_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reply: object
+) -> None:
+    program = tmp_path / "lake"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    found = Project(tmp_path, 60, 500)(HEADER, "x")
+    assert (found if isinstance(found, Failure) else judged(found, "t")) == reply
 
 
 WORDS = st.sampled_from(
