@@ -121,9 +121,7 @@ def _is_passed_over(match: re.Match[str]) -> bool:
     before = text[max(0, match.start() - MAX_CLAUSE) : match.start()]
     clause = _BORDER.split(before)[-1] + ("I" if match["letters"] == "I" else "")
     is_one_subject = len(match["letters"]) <= 3 or not _SAYS.search(text, match.start(), match.start("letters"))
-    is_refuted = is_one_subject and _REFUTED.match(
-        text, end
-    )  # "answers A and B are wrong", not "Answer: D; A is wrong"
+    is_refuted = is_one_subject and _REFUTED.match(text, end)  # not "Answer: D; A is wrong"
     return bool(is_refuted or _ASKED.match(text, match.end()) or _DENIED.search(clause))
 
 

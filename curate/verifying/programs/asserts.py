@@ -21,6 +21,7 @@ from curate.verifying.programs.reached import (
     called,
     certain_asserts,
     end_where_tests_exit,
+    read_names,
     refuse_caught_asserts,
     uncalled_tests,
 )
@@ -93,8 +94,7 @@ def _prepared(tree: ast.Module, entry_point: str | None) -> Prepared:
 
 def _free(tree: ast.Module) -> set[str]:
     """Return the names that the tests read and do not bind: Python's, and the program's."""
-    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    return read - bound_names(ast.walk(tree))
+    return read_names(tree) - bound_names(ast.walk(tree))
 
 
 def _tested(tree: ast.Module, free: set[str]) -> set[str]:

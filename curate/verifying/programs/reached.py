@@ -27,13 +27,18 @@ def called(tree: ast.Module) -> dict[str, list[ast.expr]]:
     return {name: arguments for statement in tree.body for name, arguments in [call_of(statement)] if name}
 
 
+def read_names(tree: ast.Module) -> set[str]:
+    """Return the names that the tests read, whatever the scope."""
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+
 def uncalled_tests(tree: ast.Module) -> list[str]:
     """Return the ``test...`` functions that no statement of the module calls, each name once.
 
     Raises NoTestsError for tests that would be passed over silently: a class of tests, or a function that needs arguments or
     an event loop, whose name the tests never read.
     """
-    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    read = read_names(tree)
     called_by_name = called(tree)
     found: dict[str, None] = {}
     for statement in tree.body:

@@ -16,9 +16,10 @@ from curate.errors import ConfigError
 from curate.records import Verdict
 from curate.verifying.provers.coq_commands import forbidden
 from curate.verifying.provers.coq_preamble import without_preamble
-from curate.verifying.provers.coq_run import MARGIN_S, TOO_DEAR, Coq, Failure, wall_s
+from curate.verifying.provers.coq_run import MARGIN_S, TOO_DEAR, Coq, wall_s
 from curate.verifying.provers.coq_statement import Statement, parse
 from curate.verifying.provers.fence import FENCE, TEXT_AFTER, fenced
+from curate.verifying.provers.prover import Failure
 from curate.verifying.verifier import MOST_MB, MOST_SECONDS, Limits, Verifier
 
 CLOSED = "Closed under the global context"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from curate.verifying.provers import prover
+from curate.verifying.provers.prover import Failure
 
 COQC = ("coqc", "-q", "-noglob", "-color", "no", "-w", "-all", "-native-compiler", "no", "-Q", ".", "")
 COQCHK = ("coqchk", "-silent", "-bytecode-compiler", "yes", "-Q", ".", "")
@@ -23,13 +24,6 @@ _SAID = re.compile(
     re.M,
 )
 _REFUSED = re.compile(r"^Fatal Error: (?:Type error|Universe inconsistency)", re.M)
-
-
-class Failure(NamedTuple):
-    """The outcome and the detail of a verdict that is not ``correct``."""
-
-    outcome: str
-    detail: str
 
 
 class Coq(NamedTuple):

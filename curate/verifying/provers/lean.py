@@ -19,8 +19,9 @@ from curate.verifying.provers.lean_commands import forbidden, split_header, with
 from curate.verifying.provers.lean_kimina import HEADER_S, PATIENCE_S, Kimina
 from curate.verifying.provers.lean_project import Project
 from curate.verifying.provers.lean_repl import Repl
-from curate.verifying.provers.lean_reply import Backend, Failure, Message, judged, one_line
+from curate.verifying.provers.lean_reply import Backend, Message, judged, one_line
 from curate.verifying.provers.lean_statement import Statement, parse
+from curate.verifying.provers.prover import Failure
 from curate.verifying.verifier import MOST_MB, MOST_SECONDS, Limits, Verifier
 
 # of the DeepSeek-Prover prompts, which paper A's release uses for all its statements

@@ -13,7 +13,8 @@ from typing import Any
 
 import orjson
 
-from curate.verifying.provers.lean_reply import Failure, Reply, of_repl, one_line
+from curate.verifying.provers.lean_reply import Reply, of_repl, one_line
+from curate.verifying.provers.prover import Failure
 
 BUSY = (429, 503)
 PATIENCE_S = 60.0  # that a busy server is asked again

@@ -10,7 +10,8 @@ import orjson
 
 from curate.verifying.provers import prover
 from curate.verifying.provers.lean_repl import crash
-from curate.verifying.provers.lean_reply import Failure, Message, Reply, messages
+from curate.verifying.provers.lean_reply import Message, Reply, messages
+from curate.verifying.provers.prover import Failure
 
 
 class Project:

@@ -18,8 +18,8 @@ from typing import IO, Any
 
 import orjson
 
-from curate.verifying.provers.lean_reply import Failure, Message, Reply, of_repl, one_line
-from curate.verifying.provers.prover import confinement, end, exit_status
+from curate.verifying.provers.lean_reply import Message, Reply, of_repl, one_line
+from curate.verifying.provers.prover import Failure, confinement, end, exit_status
 from curate.verifying.workers import processes
 
 HEADER_S = 300
@@ -39,10 +39,8 @@ class Repl:
 
     def __call__(self, header: str, body: str) -> Reply:
         """Have a body read after its header, which is read once; a process that hangs, swells or dies is replaced."""
-        if (
-            self._process and self._process.poll() is not None
-        ):  # it has died between two proofs, and its headers with it
-            self.close()
+        if self._process and self._process.poll() is not None:
+            self.close()  # it has died between two proofs, and its headers with it
         reply = self._header(header) if header not in self._headers else []
         if isinstance(reply, list) and not any(message.severity == "error" for message in reply):
             reply = _reply(self._ask({"cmd": body, "env": self._headers[header]}, self.time_limit))

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from curate.verifying.provers.prover import Failure
+
 STANDARD_AXIOMS = frozenset({"propext", "Classical.choice", "Quot.sound"})
 ERRORS, INFORMATION = ("error",), ("info", "information")
 
@@ -19,13 +21,6 @@ class Message(NamedTuple):
 
     severity: str
     text: str
-
-
-class Failure(NamedTuple):
-    """A verdict on a run that says nothing of the proof: over its limit (``incorrect``), or the prover's own failure."""
-
-    outcome: str
-    detail: str
 
 
 Reply = list[Message] | Failure

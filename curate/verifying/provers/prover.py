@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 MOST_WRITTEN_MB = 200  # into one file, what it prints included
 READ = 1 << 20
@@ -25,6 +25,13 @@ _LIMITED = (
     'test "$1" && ulimit -S -t "$1" && ulimit -H -t $(($1 + 5)); test "$2" && ulimit -v "$2"; '
     'ulimit -f "$3"; ulimit -c 0; shift 3; exec "$@"'
 )
+
+
+class Failure(NamedTuple):
+    """A verdict other than ``correct``, by its outcome and detail: over a limit, refused, or the prover's own failure."""
+
+    outcome: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from curate.verifying.provers import lean_kimina
 from curate.verifying.provers.lean_kimina import Kimina, read_reply
 from curate.verifying.provers.lean_project import Project, read_lines
 from curate.verifying.provers.lean_repl import Repl
-from curate.verifying.provers.lean_reply import Failure, Message, axioms_of, judged, of_repl
+from curate.verifying.provers.lean_reply import Message, axioms_of, judged, of_repl
+from curate.verifying.provers.prover import Failure
 from curate.verifying.workers.pool import Pool
 from fake_lean import FakeKimina, put_lake, sessions
 
