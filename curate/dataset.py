@@ -154,8 +154,13 @@ class Dataset:
         return MADE_BY.get(table, f"the command that makes {table}").format(dir=shlex.quote(str(self.root)))
 
     def scan(self, table: str, variant: str | None = None) -> pl.LazyFrame:
-        """Return a lazy polars frame over the finished parts of a table (of its only variant where none is named)."""
+        """Return a lazy polars frame over the finished parts of a table (of its only variant where none is named).
+
+        Raises ContractError for a part that is no whole Parquet file.
+        """
         import polars as pl
+
+        from curate.parts import read_footer
 
         ref = self.choose(table, variant)
         if not self.parts(ref):
@@ -165,6 +170,8 @@ class Dataset:
             assert isinstance(frame, pl.DataFrame)
             return frame.lazy()
         paths = [self.part(ref, name) for name in self.parts(ref)]
+        for path in paths:  # of a broken one polars would say no more than that, and only when the frame is collected
+            read_footer(path)
         return pl.scan_parquet(paths, hive_partitioning=False, glob=False)  # folder names may hold glob characters
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:

@@ -104,6 +104,15 @@ def test_what_another_self_test_leaves_out_is_told(tmp_path: Path) -> None:
     assert failed_golds(data) == {}
 
 
+def test_a_truncated_part_of_the_prompts_is_named(tmp_path: Path) -> None:
+    data = prompts(tmp_path / "data")
+    part = data.part(PROMPTS, "part-00001.parquet")
+    part.write_bytes(part.read_bytes()[:200])
+    said = run("verify", data.root, "--verifier", "gsm8k", "--self-test", code=1).stderr
+    assert "part-00001.parquet cannot be read as a whole Parquet file" in " ".join(said.split())
+    assert not (data.private / "self-test" / "gsm8k.parquet").exists()
+
+
 def test_a_broken_file_is_said_to_be_none(tmp_path: Path) -> None:
     data = prompts(tmp_path / "data")
     path = data.private / "self-test" / "gsm8k.parquet"
